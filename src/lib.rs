@@ -1,0 +1,6 @@
+//! avscope reads packets and says which security products, and which engines inside other
+//! products, talk out of a network.
+
+pub mod attribute;
+pub mod geo;
+pub mod model;

@@ -1,0 +1,170 @@
+//! The closed sets that rules, events, metrics and tables share; the words are a contract with users.
+
+use super::closed_set::closed_set;
+
+/// A word that is in none of the members of a closed set.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("unknown word {word:?}; known: {}", known.join(", "))]
+pub struct UnknownWord {
+    /// What was given.
+    pub word: String,
+    /// What would have been understood.
+    pub known: &'static [&'static str],
+}
+
+closed_set! {
+    /// What kind of fact was seen, strongest first; the order decides between two pieces of evidence.
+    pub enum EvidenceKind {
+        /// Host header of a plain HTTP request.
+        HttpHost = "http_host",
+        /// User-Agent header of a plain HTTP request.
+        HttpUserAgent = "http_user_agent",
+        /// Request target of a plain HTTP request.
+        HttpUri = "http_uri",
+        /// Server Name Indication of a TLS ClientHello over TCP (RFC 6066 §3).
+        TlsSni = "tls_sni",
+        /// Server Name Indication of a ClientHello inside QUIC Initial packets.
+        QuicSni = "quic_sni",
+        /// Server Name Indication of a DTLS ClientHello.
+        DtlsSni = "dtls_sni",
+        /// Target of an HTTP CONNECT request.
+        HttpConnect = "http_connect",
+        /// Target of a SOCKS request.
+        Socks = "socks",
+        /// A name in the certificate the server presented.
+        TlsCert = "tls_cert",
+        /// This client resolved the name to this address before the flow.
+        DnsAnswer = "dns_answer",
+        /// The name was asked for, whatever the answer.
+        DnsQuery = "dns_query",
+        /// Somebody else resolved the name to this address.
+        DnsAnswerOther = "dns_answer_other",
+        /// The server address lies in a prefix of the vendor.
+        IpPrefix = "ip_prefix",
+        /// The server address is announced by the vendor's autonomous system.
+        Asn = "asn",
+        /// TLS client fingerprint; only corroborates.
+        Ja4 = "ja4",
+        /// Multicast DNS question.
+        MdnsQuery = "mdns_query",
+        /// Link-Local Multicast Name Resolution question.
+        LlmnrQuery = "llmnr_query",
+        /// NetBIOS name service question.
+        NbnsQuery = "nbns_query",
+    }
+}
+
+closed_set! {
+    /// How sure an attribution is; a documented function of the rule's own confidence and the evidence kind.
+    pub enum Confidence {
+        /// A single weak source, or weak evidence.
+        Low = "low",
+        /// An uncorroborated but specific source.
+        Medium = "medium",
+        /// Vendor documentation, vendor code, or corroborated lists, seen in strong evidence.
+        High = "high",
+    }
+}
+
+closed_set! {
+    /// What the contacted endpoint serves.
+    pub enum Purpose {
+        /// Look-ups of files, addresses or names in the vendor's cloud.
+        Reputation = "reputation",
+        /// Events and statistics sent to the vendor.
+        Telemetry = "telemetry",
+        /// Files sent to the vendor.
+        SampleUpload = "sample_upload",
+        /// Signatures, engines and program updates.
+        Update = "update",
+        /// Consoles and agents talking to their management.
+        Management = "management",
+        /// Activation and entitlement.
+        Licensing = "licensing",
+        /// A web site: a visit is not evidence of an installed product.
+        Web = "web",
+        /// The source does not say.
+        Unknown = "unknown",
+    }
+}
+
+closed_set! {
+    /// What a fact in the rules rests on.
+    pub enum SourceClass {
+        /// The vendor's own documentation.
+        VendorDoc = "vendor-doc",
+        /// The vendor's own code.
+        VendorCode = "vendor-code",
+        /// A public script, configuration or capture that lists the endpoints.
+        Transcript = "transcript",
+        /// A community list.
+        List = "list",
+        /// Seen in a public popularity list; the purpose is inferred from the name.
+        Observed = "observed",
+        /// Expanded from a documented template.
+        Derived = "derived",
+        /// From memory.
+        Unverified = "unverified",
+    }
+}
+
+/// A country as ISO 3166-1 alpha-2, upper case.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct CountryCode([u8; 2]);
+
+impl CountryCode {
+    /// Two upper-case ASCII letters, else `None`.
+    pub const fn new(letters: [u8; 2]) -> Option<Self> {
+        if letters[0].is_ascii_uppercase() && letters[1].is_ascii_uppercase() {
+            Some(Self(letters))
+        } else {
+            None
+        }
+    }
+
+    /// The two letters.
+    pub fn as_str(&self) -> &str {
+        // Only `new` makes values, and it takes nothing but ASCII letters.
+        std::str::from_utf8(&self.0).unwrap_or("??")
+    }
+}
+
+impl std::fmt::Display for CountryCode {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.pad(self.as_str())
+    }
+}
+
+impl std::fmt::Debug for CountryCode {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+impl std::str::FromStr for CountryCode {
+    type Err = NotACountryCode;
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        <[u8; 2]>::try_from(text.as_bytes())
+            .ok()
+            .and_then(Self::new)
+            .ok_or_else(|| NotACountryCode(text.to_owned()))
+    }
+}
+
+/// Text that is not an ISO 3166-1 alpha-2 code.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{0:?} is not a country code: two upper-case letters of ISO 3166-1 alpha-2, as in \"CH\"")]
+pub struct NotACountryCode(pub String);
+
+impl serde::Serialize for CountryCode {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(self.as_str())
+    }
+}
+
+impl<'de> serde::Deserialize<'de> for CountryCode {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = <std::borrow::Cow<'de, str>>::deserialize(deserializer)?;
+        text.parse().map_err(serde::de::Error::custom)
+    }
+}
