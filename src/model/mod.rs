@@ -1,11 +1,15 @@
-//! Words that every stage shares: time, addresses' neighbours, kinds of evidence, purposes, countries.
+//! Words that every stage shares: time, kinds of evidence, coverage, purposes, countries.
 //!
 //! **Invariants**: imports nothing of ours; every closed set has one word a member, used alike in rules, events and metrics.
 
 mod closed_set;
+mod coverage;
+mod time;
 mod words;
 
 pub(crate) use closed_set::closed_set;
+pub use coverage::{Coverage, Locality};
+pub use time::{Tick, Timestamp};
 pub use words::{
     Confidence, CountryCode, EvidenceKind, NotACountryCode, Purpose, SourceClass, UnknownWord,
 };

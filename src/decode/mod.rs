@@ -1,0 +1,160 @@
+//! A frame → a [`Packet`]: innermost addresses, ports, lengths and where the payload lies; or why there is none.
+//!
+//! **Invariants**: cannot panic; takes only the frame; the work is bounded by [`TAGS_MAX`] and [`EXTENSION_HEADERS_MAX`];
+//! every frame has exactly one [`Decoded`]. Addresses are 16 bytes each, IPv4 as `::ffff:a.b.c.d`.
+#![deny(
+    clippy::indexing_slicing,
+    clippy::arithmetic_side_effects,
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic
+)]
+
+mod link;
+mod network;
+pub mod transport;
+
+#[cfg(test)]
+mod tests;
+
+use crate::capture::RawPacket;
+use crate::model::closed_set;
+
+pub use link::TAGS_MAX;
+pub use network::EXTENSION_HEADERS_MAX;
+pub use transport::{ICMP, ICMPV6, TCP, TcpFlags, UDP};
+
+/// An IP address, IPv4 mapped into IPv6 (RFC 4291 §2.5.5.2).
+pub type Address = [u8; 16];
+
+/// Internet protocol version.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+pub enum IpVersion {
+    /// IPv4 (RFC 791).
+    V4 = 4,
+    /// IPv6 (RFC 8200).
+    V6 = 6,
+}
+
+/// The two ends and the size of an IP packet.
+#[derive(Clone, Copy, Debug)]
+pub struct IpHeader {
+    /// Sender.
+    pub source: Address,
+    /// Receiver.
+    pub destination: Address,
+    /// Bytes counted for this packet: the IP length where it fits the wire length, else the wire length less the link layer.
+    pub bytes: u32,
+    /// Transport protocol number (IANA).
+    pub protocol: u8,
+    /// Version of the header.
+    pub version: IpVersion,
+}
+
+/// What is read of a TCP header (RFC 9293 §3.1).
+#[derive(Clone, Copy, Debug, Default)]
+pub struct TcpHeader {
+    /// Sequence number of the first payload byte, or of the SYN.
+    pub sequence: u32,
+    /// Next byte the sender expects, where the ACK flag is set.
+    pub acknowledgment: u32,
+    /// Flags.
+    pub flags: TcpFlags,
+}
+
+/// A decoded packet.
+#[derive(Clone, Copy, Debug)]
+pub struct Packet {
+    /// Addresses, protocol, counted bytes.
+    pub ip: IpHeader,
+    /// Port of the sender; for ICMP see [`transport`].
+    pub source_port: u16,
+    /// Port of the receiver.
+    pub destination_port: u16,
+    /// Outermost VLAN identifier, 0 for none. Not part of a flow's key.
+    pub vlan: u16,
+    /// For TCP only.
+    pub tcp: TcpHeader,
+    /// Offset of the payload in the frame.
+    pub payload_offset: u32,
+    /// Payload bytes that were captured.
+    pub payload_len: u32,
+    /// Payload bytes on the wire; more than captured where a snapshot length cut the frame.
+    pub payload_wire_len: u32,
+}
+
+impl Packet {
+    /// The captured payload in the frame that this packet was decoded from.
+    #[inline]
+    pub fn payload<'a>(&self, frame: &'a [u8]) -> &'a [u8] {
+        let start = self.payload_offset as usize;
+        frame.get(start..start.saturating_add(self.payload_len as usize)).unwrap_or_default()
+    }
+
+    /// Whether payload bytes were cut off by the capture.
+    #[inline]
+    pub fn payload_is_cut(&self) -> bool {
+        self.payload_len < self.payload_wire_len
+    }
+}
+
+closed_set! {
+    /// Why a frame has no packet.
+    pub enum Undecodable {
+        /// The link type is not read.
+        UnsupportedLinkType = "unsupported_link_type",
+        /// The frame ends inside the link layer.
+        TruncatedLink = "truncated_link",
+        /// More VLAN tags than are unwrapped.
+        TooManyTags = "too_many_tags",
+        /// The frame ends inside the IP header.
+        TruncatedIp = "truncated_ip",
+        /// The version field contradicts the link layer, or is neither 4 nor 6.
+        BadIpVersion = "bad_ip_version",
+        /// The IP header length is below its minimum.
+        BadIpHeaderLength = "bad_ip_header_length",
+        /// More IPv6 extension headers than are walked.
+        TooManyExtensionHeaders = "too_many_extension_headers",
+        /// The packet ends inside the transport header.
+        TruncatedTransport = "truncated_transport",
+        /// The TCP data offset is below its minimum or behind the packet's end.
+        BadTcpHeader = "bad_tcp_header",
+    }
+}
+
+closed_set! {
+    /// What a frame without an IP packet carries.
+    pub enum NotIp {
+        /// Address resolution.
+        Arp = "arp",
+        /// IEEE 802.3 length field: spanning tree and other LLC.
+        Llc = "llc",
+        /// Any other EtherType.
+        OtherEtherType = "other_ethertype",
+    }
+}
+
+/// What became of a frame.
+#[derive(Clone, Copy, Debug)]
+pub enum Decoded {
+    /// A packet that belongs to a flow.
+    Packet(Packet),
+    /// A fragment of a datagram: without its beginning there are no ports.
+    Fragment(IpHeader),
+    /// The IP header was read and what follows could not be.
+    BadTransport(IpHeader, Undecodable),
+    /// No IP packet.
+    NotIp(NotIp),
+    /// Nothing could be read.
+    Undecodable(Undecodable),
+}
+
+/// Decodes one frame.
+#[inline]
+pub fn decode(raw: &RawPacket<'_>) -> Decoded {
+    match link::network_layer(raw) {
+        Ok(link::Network { start, vlan, expected }) => network::decode(raw, start, vlan, expected),
+        Err(outcome) => outcome,
+    }
+}

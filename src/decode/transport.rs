@@ -1,0 +1,121 @@
+//! Transport layer → ports and payload. Protocols without ports have 0; ICMP has its type and code there.
+//!
+//! ICMP queries and their replies get the ports that Community ID 1.0 gives them (type, type of the counterpart), so that
+//! both directions are one flow.
+
+use super::{Decoded, IpHeader, IpVersion, Packet, TcpHeader, Undecodable};
+
+/// ICMP for IPv4.
+pub const ICMP: u8 = 1;
+/// TCP.
+pub const TCP: u8 = 6;
+/// UDP.
+pub const UDP: u8 = 17;
+/// ICMP for IPv6.
+pub const ICMPV6: u8 = 58;
+
+/// TCP flags (RFC 9293 §3.1).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct TcpFlags(pub u8);
+
+impl TcpFlags {
+    /// No more data from the sender.
+    pub const FIN: u8 = 0x01;
+    /// Synchronise sequence numbers.
+    pub const SYN: u8 = 0x02;
+    /// Reset the connection.
+    pub const RST: u8 = 0x04;
+    /// The acknowledgment field counts.
+    pub const ACK: u8 = 0x10;
+
+    /// Whether all bits of `flags` are set.
+    #[inline]
+    pub const fn has(self, flags: u8) -> bool {
+        self.0 & flags == flags
+    }
+}
+
+/// Decodes from the transport header on, which begins at `offset` in the frame; `wire_len` is what the IP packet says follows.
+#[inline]
+pub(super) fn decode(ip: IpHeader, bytes: &[u8], offset: usize, wire_len: usize, vlan: u16) -> Decoded {
+    // Ethernet pads short frames: nothing behind the IP length is payload.
+    let bytes = bytes.get(..wire_len).unwrap_or(bytes);
+    let (ports, tcp, header_len) = match ip.protocol {
+        TCP => match tcp(bytes, wire_len) {
+            Ok(header) => header,
+            Err(reason) => return Decoded::BadTransport(ip, reason),
+        },
+        UDP => {
+            let Some([s0, s1, d0, d1, ..]) = bytes.first_chunk::<8>() else {
+                return Decoded::BadTransport(ip, Undecodable::TruncatedTransport);
+            };
+            ((u16::from_be_bytes([*s0, *s1]), u16::from_be_bytes([*d0, *d1])), TcpHeader::default(), 8)
+        }
+        ICMP | ICMPV6 => {
+            let Some([kind, code]) = bytes.first_chunk::<2>() else {
+                return Decoded::BadTransport(ip, Undecodable::TruncatedTransport);
+            };
+            (icmp_ports(ip.version, *kind, *code), TcpHeader::default(), 2)
+        }
+        _ => ((0, 0), TcpHeader::default(), 0),
+    };
+    let payload_len = bytes.len().saturating_sub(header_len);
+    Decoded::Packet(Packet {
+        ip,
+        source_port: ports.0,
+        destination_port: ports.1,
+        vlan,
+        tcp,
+        payload_offset: u32::try_from(offset.saturating_add(header_len)).unwrap_or(u32::MAX),
+        payload_len: u32::try_from(payload_len).unwrap_or(u32::MAX),
+        payload_wire_len: u32::try_from(wire_len.saturating_sub(header_len)).unwrap_or(u32::MAX),
+    })
+}
+
+type PortsAndHeader = ((u16, u16), TcpHeader, usize);
+
+#[inline]
+fn tcp(bytes: &[u8], wire_len: usize) -> Result<PortsAndHeader, Undecodable> {
+    let Some(header) = bytes.first_chunk::<20>() else { return Err(Undecodable::TruncatedTransport) };
+    let [s0, s1, d0, d1, q0, q1, q2, q3, a0, a1, a2, a3, data_offset, flags, ..] = *header;
+    let header_len = usize::from(data_offset >> 4).saturating_mul(4);
+    if header_len < 20 || header_len > wire_len {
+        return Err(Undecodable::BadTcpHeader);
+    }
+    let tcp = TcpHeader {
+        sequence: u32::from_be_bytes([q0, q1, q2, q3]),
+        acknowledgment: u32::from_be_bytes([a0, a1, a2, a3]),
+        flags: TcpFlags(flags),
+    };
+    Ok(((u16::from_be_bytes([s0, s1]), u16::from_be_bytes([d0, d1])), tcp, header_len))
+}
+
+/// Types of queries and the types that answer them; a message without a counterpart is one-way (type, code).
+fn icmp_ports(version: IpVersion, kind: u8, code: u8) -> (u16, u16) {
+    let counterpart = match (version, kind) {
+        (IpVersion::V4, 0) => Some(8),
+        (IpVersion::V4, 8) => Some(0),
+        (IpVersion::V4, 9) => Some(10),
+        (IpVersion::V4, 10) => Some(9),
+        (IpVersion::V4, 13) => Some(14),
+        (IpVersion::V4, 14) => Some(13),
+        (IpVersion::V4, 15) => Some(16),
+        (IpVersion::V4, 16) => Some(15),
+        (IpVersion::V4, 17) => Some(18),
+        (IpVersion::V4, 18) => Some(17),
+        (IpVersion::V6, 128) => Some(129),
+        (IpVersion::V6, 129) => Some(128),
+        (IpVersion::V6, 130) => Some(131),
+        (IpVersion::V6, 131) => Some(130),
+        (IpVersion::V6, 133) => Some(134),
+        (IpVersion::V6, 134) => Some(133),
+        (IpVersion::V6, 135) => Some(136),
+        (IpVersion::V6, 136) => Some(135),
+        (IpVersion::V6, 139) => Some(140),
+        (IpVersion::V6, 140) => Some(139),
+        (IpVersion::V6, 144) => Some(145),
+        (IpVersion::V6, 145) => Some(144),
+        _ => None,
+    };
+    (u16::from(kind), u16::from(counterpart.unwrap_or(code)))
+}

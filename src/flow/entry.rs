@@ -1,0 +1,190 @@
+//! One biflow in two cache lines. What only some flows need (reassembly, evidence) lies elsewhere, behind `detail`.
+
+use super::{Counters, Endpoint, FlowKey, Side};
+use crate::decode::TcpFlags;
+use crate::model::{Coverage, Locality, Tick, Timestamp};
+
+/// Which way a packet of a flow goes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Directed {
+    /// Sent by the side that began the flow.
+    FromInitiator,
+    /// Sent by the side that answered.
+    FromResponder,
+}
+
+impl Directed {
+    /// 0 for the initiator, 1 for the responder: positions in pairs of counters.
+    #[inline]
+    pub const fn index(self) -> usize {
+        self as usize
+    }
+}
+
+/// State bits of an entry.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, bytemuck::Pod, bytemuck::Zeroable)]
+#[repr(transparent)]
+pub struct FlowFlags(u16);
+
+impl FlowFlags {
+    /// The entry holds a flow.
+    pub const IN_USE: Self = Self(1);
+    /// End B of the key began the flow.
+    pub const INITIATOR_IS_B: Self = Self(1 << 1);
+    /// TCP whose first packet was no SYN: the capture began in the middle.
+    pub const MIDSTREAM: Self = Self(1 << 2);
+    /// Nothing more is to be read from the payload.
+    pub const INSPECTED: Self = Self(1 << 3);
+    /// `stream_start` is known.
+    pub const START_KNOWN: Self = Self(1 << 4);
+    /// The initiator has sent payload.
+    pub const INITIATOR_PAYLOAD: Self = Self(1 << 5);
+    /// The responder has sent payload.
+    pub const RESPONDER_PAYLOAD: Self = Self(1 << 6);
+    /// TCP ended by FIN from both sides, or by RST.
+    pub const CLOSED: Self = Self(1 << 7);
+    /// Somebody else knows the flow by `detail`.
+    pub const HAS_DETAIL: Self = Self(1 << 8);
+    /// Encrypted ClientHello was offered.
+    pub const ECH_OFFERED: Self = Self(1 << 9);
+
+    /// Whether all bits of `flags` are set.
+    #[inline]
+    pub const fn has(self, flags: Self) -> bool {
+        self.0 & flags.0 == flags.0
+    }
+
+    /// Sets the bits of `flags`.
+    #[inline]
+    pub const fn set(&mut self, flags: Self) {
+        self.0 |= flags.0;
+    }
+
+    /// Clears the bits of `flags`.
+    #[inline]
+    pub const fn clear(&mut self, flags: Self) {
+        self.0 &= !flags.0;
+    }
+}
+
+/// A live flow. Exactly 128 bytes; the first cache line is what finding and expiring touch.
+#[derive(Clone, Copy, Debug, bytemuck::Pod, bytemuck::Zeroable)]
+#[repr(C, align(64))]
+pub struct FlowEntry {
+    /// Both ends.
+    pub key: FlowKey,
+    /// Links and slot of the timeout wheel.
+    pub(super) wheel_next: u32,
+    pub(super) wheel_previous: u32,
+    pub(super) wheel_tick: Tick,
+    /// When the flow expires if nothing more comes.
+    pub(super) deadline: Tick,
+    /// Earliest stream time of a packet.
+    pub(super) first_time: Timestamp,
+    // Second cache line.
+    /// Latest packet time.
+    pub(super) last_time: Timestamp,
+    /// Bytes at the IP layer, from the initiator and from the responder.
+    pub(super) bytes: [u64; 2],
+    /// `seq` of the first packet.
+    pub(super) first_seq: u64,
+    /// Packets, from the initiator and from the responder.
+    pub(super) packets: [u32; 2],
+    /// Sequence number of the first byte that the initiator sends, while [`FlowFlags::START_KNOWN`].
+    pub stream_start: u32,
+    /// Handle of what later stages keep about the flow, while [`FlowFlags::HAS_DETAIL`].
+    pub detail: u32,
+    /// When the next interim record is due.
+    pub(super) active_deadline: Tick,
+    /// State.
+    pub flags: FlowFlags,
+    /// TCP flags seen from the initiator and from the responder.
+    pub(super) tcp_flags: [u8; 2],
+    /// Payload packets looked at without a result.
+    pub looked_at: u8,
+    /// [`Coverage`] as it stands, by index.
+    coverage: u8,
+    /// [`Locality`], by index.
+    locality: u8,
+    unused: [u8; 5],
+}
+
+const _: () = assert!(size_of::<FlowEntry>() == 128);
+
+impl FlowEntry {
+    /// Which end began.
+    #[inline]
+    pub const fn initiator(&self) -> Side {
+        if self.flags.has(FlowFlags::INITIATOR_IS_B) { Side::B } else { Side::A }
+    }
+
+    /// The end that began.
+    pub const fn initiator_endpoint(&self) -> Endpoint {
+        self.key.endpoint(self.initiator())
+    }
+
+    /// The end that answered.
+    pub const fn responder_endpoint(&self) -> Endpoint {
+        self.key.endpoint(self.initiator().other())
+    }
+
+    /// What was counted so far.
+    pub const fn counters(&self) -> Counters {
+        Counters { bytes: self.bytes, packets: [self.packets[0] as u64, self.packets[1] as u64] }
+    }
+
+    /// The bucket that the flow's bytes are in, as far as is known.
+    pub fn coverage(&self) -> Coverage {
+        Coverage::ALL.get(usize::from(self.coverage)).copied().unwrap_or(Coverage::OtherProtocol)
+    }
+
+    /// Decides the bucket.
+    #[inline]
+    pub fn set_coverage(&mut self, coverage: Coverage) {
+        self.coverage = coverage as u8;
+    }
+
+    /// On which side of the border the flow runs.
+    pub fn locality(&self) -> Locality {
+        Locality::ALL.get(usize::from(self.locality)).copied().unwrap_or(Locality::Transit)
+    }
+
+    /// Decides the side of the border.
+    #[inline]
+    pub fn set_locality(&mut self, locality: Locality) {
+        self.locality = locality as u8;
+    }
+
+    /// TCP flags seen from the initiator and from the responder.
+    pub const fn tcp_flags(&self) -> [TcpFlags; 2] {
+        [TcpFlags(self.tcp_flags[0]), TcpFlags(self.tcp_flags[1])]
+    }
+
+    /// `seq` of the first packet: with the key it names the flow.
+    pub const fn first_seq(&self) -> u64 {
+        self.first_seq
+    }
+
+    /// Time of the first packet.
+    pub const fn first_time(&self) -> Timestamp {
+        self.first_time
+    }
+
+    /// Time of the latest packet.
+    pub const fn last_time(&self) -> Timestamp {
+        self.last_time
+    }
+
+    /// Gives up the handle of what later stages keep, if there is one.
+    #[inline]
+    pub const fn detail(&self) -> Option<u32> {
+        if self.flags.has(FlowFlags::HAS_DETAIL) { Some(self.detail) } else { None }
+    }
+
+    /// Ties what later stages keep to the flow.
+    #[inline]
+    pub const fn set_detail(&mut self, detail: u32) {
+        self.detail = detail;
+        self.flags.set(FlowFlags::HAS_DETAIL);
+    }
+}

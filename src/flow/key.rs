@@ -1,0 +1,106 @@
+//! The key of a biflow: both ends in a fixed order, so that both directions meet.
+
+use std::net::{IpAddr, Ipv6Addr};
+
+use xxhash_rust::xxh3::xxh3_64_with_seed;
+
+use crate::decode::{Address, Packet};
+
+/// One of the two ends of a key.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Side {
+    /// The end that sorts first.
+    A,
+    /// The other one.
+    B,
+}
+
+impl Side {
+    /// The other end.
+    #[must_use]
+    pub const fn other(self) -> Self {
+        match self {
+            Self::A => Self::B,
+            Self::B => Self::A,
+        }
+    }
+}
+
+/// An address with a port.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Endpoint {
+    /// The address, IPv4 mapped.
+    pub address: Address,
+    /// The port; see [`crate::decode::transport`] for protocols without.
+    pub port: u16,
+}
+
+impl Endpoint {
+    /// The address as people write it: IPv4 where it is mapped.
+    pub fn ip(&self) -> IpAddr {
+        Ipv6Addr::from(self.address).to_canonical()
+    }
+}
+
+/// Both ends, protocol and IP version; the ends are in order, so the key is the same for both directions.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, bytemuck::Pod, bytemuck::Zeroable)]
+#[repr(C)]
+pub struct FlowKey {
+    a: Address,
+    b: Address,
+    a_port: u16,
+    b_port: u16,
+    protocol: u8,
+    version: u8,
+    /// Which world the addresses belong to; 0 while there is one.
+    scope: u16,
+}
+
+impl FlowKey {
+    /// The key of a packet, and which end sent it.
+    #[inline]
+    pub fn of(packet: &Packet) -> (Self, Side) {
+        let source = (packet.ip.source, packet.source_port);
+        let destination = (packet.ip.destination, packet.destination_port);
+        let (a, b, sender) = if source <= destination {
+            (source, destination, Side::A)
+        } else {
+            (destination, source, Side::B)
+        };
+        let key = Self {
+            a: a.0,
+            b: b.0,
+            a_port: a.1,
+            b_port: b.1,
+            protocol: packet.ip.protocol,
+            version: packet.ip.version as u8,
+            scope: 0,
+        };
+        (key, sender)
+    }
+
+    /// Keyed hash; the same for both directions.
+    #[inline]
+    pub fn hash(&self, seed: u64) -> u64 {
+        xxh3_64_with_seed(bytemuck::bytes_of(self), seed)
+    }
+
+    /// One end.
+    #[inline]
+    pub const fn endpoint(&self, side: Side) -> Endpoint {
+        match side {
+            Side::A => Endpoint { address: self.a, port: self.a_port },
+            Side::B => Endpoint { address: self.b, port: self.b_port },
+        }
+    }
+
+    /// Transport protocol number.
+    pub const fn protocol(&self) -> u8 {
+        self.protocol
+    }
+
+    /// Internet protocol version, 4 or 6.
+    pub const fn version(&self) -> u8 {
+        self.version
+    }
+}

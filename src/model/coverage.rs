@@ -1,0 +1,51 @@
+//! What could be seen of a flow and what could not, and on which side of the border it ran.
+
+use super::closed_set;
+
+closed_set! {
+    /// The bucket that a flow's bytes end in; every byte of a counted packet is in exactly one.
+    pub enum Coverage {
+        /// A rule says whose it is; the evidence kind is counted beside it.
+        Attributed = "attributed",
+        /// A name was seen and no rule knows it as a security vendor's.
+        NamedNotSecurity = "named_not_security",
+        /// The capture began after the flow did, and no name was seen.
+        Midstream = "midstream",
+        /// TCP without a ClientHello that could be read: no payload from the client, or TLS without its beginning.
+        NoClientHello = "no_client_hello",
+        /// Encrypted ClientHello was offered; the name seen, if any, may be a cover. GREASE looks the same.
+        EchOffered = "ech_offered",
+        /// A ClientHello without a server name.
+        SniAbsent = "sni_absent",
+        /// The server name is an address.
+        SniIsAddress = "sni_is_address",
+        /// QUIC that could not be opened.
+        QuicUndecryptable = "quic_undecryptable",
+        /// Behind a proxy, the inner name unknown.
+        Proxied = "proxied",
+        /// DNS over TLS, HTTPS or QUIC.
+        EncryptedDns = "encrypted_dns",
+        /// A protocol that carries other packets and was not unwrapped.
+        Tunnel = "tunnel",
+        /// The capture's snapshot length cut off what was needed.
+        Truncated = "truncated",
+        /// Part of the handshake never came by, or there was no room to put it together.
+        Lost = "lost",
+        /// Fragments of IP datagrams, which are not put together.
+        Fragment = "fragment",
+        /// Something else than what avscope reads names from.
+        OtherProtocol = "other_protocol",
+    }
+}
+
+closed_set! {
+    /// On which side of the home networks' border a flow ran.
+    pub enum Locality {
+        /// Exactly one side is home; counts as outbound whoever began it.
+        Outbound = "outbound",
+        /// Both sides are home, or one is and the other is multicast, broadcast or link-local.
+        HomeHome = "home_home",
+        /// Neither side is home.
+        Transit = "transit",
+    }
+}

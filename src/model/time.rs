@@ -1,0 +1,110 @@
+//! Time as packets carry it.
+
+use std::time::Duration;
+
+/// Nanoseconds since 1970-01-01T00:00:00Z, taken from a packet, never from a clock.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, bytemuck::Pod, bytemuck::Zeroable)]
+#[repr(transparent)]
+pub struct Timestamp(u64);
+
+impl Timestamp {
+    /// The latest time that can be held: captures with 32-bit seconds end here too (2106).
+    pub const MAX: Self = Self(u32::MAX as u64 * 1_000_000_000 + 999_999_999);
+
+    /// From nanoseconds since the epoch; later than [`Self::MAX`] becomes `MAX`.
+    pub const fn from_nanos(nanos: u64) -> Self {
+        if nanos > Self::MAX.0 { Self::MAX } else { Self(nanos) }
+    }
+
+    /// From whole seconds and nanoseconds; the nanoseconds may exceed a second (damaged captures do that).
+    pub const fn from_parts(seconds: u64, nanos: u64) -> Self {
+        Self::from_nanos(seconds.saturating_mul(1_000_000_000).saturating_add(nanos))
+    }
+
+    /// Nanoseconds since the epoch.
+    pub const fn as_nanos(self) -> u64 {
+        self.0
+    }
+
+    /// Time from `earlier` to `self`, zero if `earlier` is later.
+    pub const fn since(self, earlier: Self) -> Duration {
+        Duration::from_nanos(self.0.saturating_sub(earlier.0))
+    }
+
+    /// `self` plus `duration`, at most [`Self::MAX`].
+    pub const fn after(self, duration: Duration) -> Self {
+        let nanos = duration.as_nanos();
+        if nanos > Self::MAX.0 as u128 { Self::MAX } else { Self::from_nanos(self.0.saturating_add(nanos as u64)) }
+    }
+}
+
+/// A stretch of 2^30 ns (1.07 s): the unit in which timeouts are decided.
+///
+/// Deadlines are rounded up to the end of a tick, so that whether a flow has expired depends on packet
+/// time alone and not on when a sweep passes.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, bytemuck::Pod, bytemuck::Zeroable)]
+#[repr(transparent)]
+pub struct Tick(u32);
+
+impl Tick {
+    const SHIFT: u32 = 30;
+
+    /// The tick that `time` lies in.
+    pub const fn of(time: Timestamp) -> Self {
+        // `Timestamp::MAX` shifted by 30 is just below 2^32.
+        Self((time.as_nanos() >> Self::SHIFT) as u32)
+    }
+
+    /// The first tick that begins at or after `time`.
+    pub const fn at_or_after(time: Timestamp) -> Self {
+        let down = Self::of(time);
+        if down.begin().as_nanos() == time.as_nanos() { down } else { down.next() }
+    }
+
+    /// When the tick begins.
+    pub const fn begin(self) -> Timestamp {
+        Timestamp::from_nanos((self.0 as u64) << Self::SHIFT)
+    }
+
+    /// The following tick.
+    pub const fn next(self) -> Self {
+        Self(self.0.saturating_add(1))
+    }
+
+    /// Ticks from `earlier` to `self`, zero if `earlier` is later.
+    pub const fn since(self, earlier: Self) -> u32 {
+        self.0.saturating_sub(earlier.0)
+    }
+
+    /// `self` moved on by `ticks`.
+    pub const fn plus(self, ticks: u32) -> Self {
+        Self(self.0.saturating_add(ticks))
+    }
+
+    /// The number, for the wheel's slot.
+    pub const fn number(self) -> u32 {
+        self.0
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_latest_timestamp_fits_a_tick() {
+        assert_eq!(Tick::of(Timestamp::MAX).begin().as_nanos() >> 30, Timestamp::MAX.as_nanos() >> 30);
+    }
+
+    #[test]
+    fn a_deadline_is_rounded_up_never_down() {
+        let time = Timestamp::from_nanos((5 << 30) + 1);
+        assert_eq!(Tick::at_or_after(time).number(), 6);
+        assert_eq!(Tick::at_or_after(Timestamp::from_nanos(5 << 30)).number(), 5);
+    }
+
+    #[test]
+    fn absurd_seconds_saturate() {
+        assert_eq!(Timestamp::from_parts(u64::MAX, 0), Timestamp::MAX);
+    }
+}

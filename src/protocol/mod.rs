@@ -1,0 +1,23 @@
+//! Stream bytes → messages, one folder a protocol.
+//!
+//! **Invariants**: knows no packet, flow or time; every parser is bounded and takes its bytes in any pieces.
+#![deny(
+    clippy::indexing_slicing,
+    clippy::arithmetic_side_effects,
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic
+)]
+
+pub mod tls;
+
+/// What a parser says after it was fed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Progress {
+    /// The message is not complete yet.
+    NeedMore,
+    /// The message is there.
+    Done,
+    /// This is not the protocol, or not a message that can be read.
+    Mismatch,
+}

@@ -1,0 +1,109 @@
+//! Body of a ClientHello → the fields that are of use, without copying.
+
+use std::net::IpAddr;
+
+use crate::wire::{Reader, Truncated};
+
+/// Handshake type and length.
+pub(super) const HANDSHAKE_HEADER_LEN: usize = 4;
+
+const SERVER_NAME: u16 = 0;
+/// `encrypted_client_hello` (RFC 9849); GREASE uses the same number.
+const ENCRYPTED_CLIENT_HELLO: u16 = 0xfe0d;
+/// `encrypted_server_name`, the draft that came before.
+const ENCRYPTED_SERVER_NAME: u16 = 0xffce;
+const HOST_NAME: u8 = 0;
+
+/// The longest server name that is taken: a domain name has at most 253 characters; longer ones are seen in tests and attacks.
+pub const NAME_BYTES_MAX: usize = 255;
+
+/// What the `server_name` extension says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ServerName<'a> {
+    /// No extension, an empty one, or a name that is empty.
+    Absent,
+    /// A host name, bytes as on the wire.
+    Name(&'a [u8]),
+    /// An address, which RFC 6066 §3 forbids and some clients send.
+    Address(&'a [u8]),
+    /// Longer than [`NAME_BYTES_MAX`].
+    TooLong,
+}
+
+/// A ClientHello (RFC 8446 §4.1.2).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ClientHello<'a> {
+    /// The server that the client wants.
+    pub server_name: ServerName<'a>,
+    /// Encrypted ClientHello was offered, or looks like it was: the name may be a cover.
+    pub ech_offered: bool,
+}
+
+impl<'a> ClientHello<'a> {
+    /// Reads the body, which lies behind the handshake header.
+    #[inline]
+    pub(super) fn parse(body: &'a [u8]) -> Result<Self, Truncated> {
+        let mut hello = Self { server_name: ServerName::Absent, ech_offered: false };
+        let mut body = Reader::new(body);
+        // Version and random.
+        body.skip(2 + 32)?;
+        let session_id_len = body.u8()?;
+        body.skip(usize::from(session_id_len))?;
+        let cipher_suites_len = body.u16()?;
+        body.skip(usize::from(cipher_suites_len))?;
+        let compression_len = body.u8()?;
+        body.skip(usize::from(compression_len))?;
+        if body.is_empty() {
+            // Before TLS 1.2 extensions were optional.
+            return Ok(hello);
+        }
+        let extensions_len = body.u16()?;
+        let mut extensions = body.sub(usize::from(extensions_len))?;
+        while !extensions.is_empty() {
+            let kind = extensions.u16()?;
+            let len = extensions.u16()?;
+            let value = extensions.sub(usize::from(len))?;
+            match kind {
+                SERVER_NAME => hello.server_name = server_name(value)?,
+                ENCRYPTED_CLIENT_HELLO | ENCRYPTED_SERVER_NAME => hello.ech_offered = true,
+                _ => {}
+            }
+        }
+        Ok(hello)
+    }
+}
+
+/// The first host name of the list (RFC 6066 §3).
+#[inline]
+fn server_name(mut value: Reader<'_>) -> Result<ServerName<'_>, Truncated> {
+    if value.is_empty() {
+        return Ok(ServerName::Absent);
+    }
+    let list_len = value.u16()?;
+    let mut list = value.sub(usize::from(list_len))?;
+    while !list.is_empty() {
+        let kind = list.u8()?;
+        let len = list.u16()?;
+        let name = list.take(usize::from(len))?;
+        if kind == HOST_NAME {
+            return Ok(classify(name));
+        }
+    }
+    Ok(ServerName::Absent)
+}
+
+fn classify(name: &[u8]) -> ServerName<'_> {
+    let without_dot = name.strip_suffix(b".").unwrap_or(name);
+    if without_dot.is_empty() {
+        return ServerName::Absent;
+    }
+    if name.len() > NAME_BYTES_MAX {
+        return ServerName::TooLong;
+    }
+    // Only such can be an address; the check spares the usual name the parsing.
+    let may_be_address =
+        name.iter().all(|byte| byte.is_ascii_digit() || *byte == b'.') || name.contains(&b':');
+    let is_address =
+        may_be_address && std::str::from_utf8(name).is_ok_and(|text| text.trim_matches(['[', ']']).parse::<IpAddr>().is_ok());
+    if is_address { ServerName::Address(name) } else { ServerName::Name(name) }
+}
