@@ -5,5 +5,6 @@ pub mod capture;
 pub mod decode;
 pub mod flow;
 pub mod model;
+pub mod observe;
 pub mod protocol;
 pub mod wire;

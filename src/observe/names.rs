@@ -1,0 +1,169 @@
+//! Names → numbers: each distinct name once, with what later stages make of it, while a flow refers to it.
+
+use std::collections::HashMap;
+
+use xxhash_rust::xxh3::xxh3_64_with_seed;
+
+use super::Slab;
+
+/// Number of a name in its pool.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct NameId(u32);
+
+/// Distinct names of one shard, at most so many; the least recently added that no flow refers to makes room.
+#[derive(Debug)]
+pub struct NamePool<V> {
+    by_hash: HashMap<u64, u32, std::hash::BuildHasherDefault<AlreadyHashed>>,
+    slots: Slab<Slot<V>>,
+    capacity: usize,
+    seed: u64,
+    /// Names that flows no longer refer to, oldest first.
+    idle: std::collections::VecDeque<(u32, u32)>,
+}
+
+#[derive(Debug, Default)]
+struct Slot<V> {
+    name: Vec<u8>,
+    hash: u64,
+    references: u32,
+    /// Counts how often the slot became idle, so that old places in the queue are told.
+    generation: u32,
+    value: V,
+}
+
+impl<V: Default + Copy> NamePool<V> {
+    /// A pool for at most `capacity` names.
+    pub fn new(capacity: usize, seed: u64) -> Self {
+        Self {
+            by_hash: HashMap::default(),
+            slots: Slab::default(),
+            capacity,
+            seed,
+            idle: std::collections::VecDeque::new(),
+        }
+    }
+
+    /// The number of `name`, which from now on is referred to once more. `judge` is asked for its value when the name is new.
+    /// `None` when the pool is full of names that flows refer to.
+    pub fn refer(&mut self, name: &[u8], judge: impl FnOnce(&[u8]) -> V) -> Option<NameId> {
+        let hash = xxh3_64_with_seed(name, self.seed);
+        if let Some(&number) = self.by_hash.get(&hash) {
+            let slot = self.slots.get_mut(number)?;
+            if slot.name == name {
+                slot.references = slot.references.saturating_add(1);
+                return Some(NameId(number));
+            }
+            // Two names with one 64-bit hash: the later one is not kept.
+            return None;
+        }
+        if self.by_hash.len() >= self.capacity && !self.forget_idle() {
+            return None;
+        }
+        let number = self.slots.take();
+        let slot = self.slots.get_mut(number)?;
+        slot.name.clear();
+        slot.name.extend_from_slice(name);
+        slot.hash = hash;
+        slot.references = 1;
+        slot.value = judge(name);
+        self.by_hash.insert(hash, number);
+        Some(NameId(number))
+    }
+
+    /// A flow no longer refers to the name. It stays known until room is needed.
+    pub fn release(&mut self, id: NameId) {
+        let Some(slot) = self.slots.get_mut(id.0) else { return };
+        slot.references = slot.references.saturating_sub(1);
+        if slot.references == 0 {
+            slot.generation = slot.generation.wrapping_add(1);
+            self.idle.push_back((id.0, slot.generation));
+            if self.idle.len() > self.capacity.saturating_mul(2) {
+                let slots = &self.slots;
+                self.idle.retain(|(number, generation)| is_idle(slots, *number, *generation));
+            }
+        }
+    }
+
+    /// The bytes of the name.
+    pub fn name(&self, id: NameId) -> &[u8] {
+        self.slots.get(id.0).map_or(&[], |slot| &slot.name)
+    }
+
+    /// What was made of the name.
+    pub fn value(&self, id: NameId) -> V {
+        self.slots.get(id.0).map_or_else(V::default, |slot| slot.value)
+    }
+
+    fn forget_idle(&mut self) -> bool {
+        while let Some((number, generation)) = self.idle.pop_front() {
+            if is_idle(&self.slots, number, generation) {
+                if let Some(slot) = self.slots.get(number) {
+                    self.by_hash.remove(&slot.hash);
+                }
+                self.slots.give_back(number);
+                return true;
+            }
+        }
+        false
+    }
+}
+
+fn is_idle<V: Default>(slots: &Slab<Slot<V>>, number: u32, generation: u32) -> bool {
+    slots.get(number).is_some_and(|slot| slot.references == 0 && slot.generation == generation)
+}
+
+/// The keys are keyed hashes already.
+#[derive(Clone, Copy, Debug, Default)]
+struct AlreadyHashed(u64);
+
+impl std::hash::Hasher for AlreadyHashed {
+    fn finish(&self) -> u64 {
+        self.0
+    }
+    fn write(&mut self, bytes: &[u8]) {
+        self.0 = xxh3_64_with_seed(bytes, self.0);
+    }
+    fn write_u64(&mut self, hash: u64) {
+        self.0 = hash;
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_is_judged_once_while_it_is_known() {
+        let mut pool: NamePool<u32> = NamePool::new(4, 1);
+        let first = pool.refer(b"a.example", |_| 7).unwrap();
+        pool.release(first);
+        let again = pool.refer(b"a.example", |_| panic!("known")).unwrap();
+        assert_eq!((first, pool.value(again), pool.name(again)), (again, 7, &b"a.example"[..]));
+    }
+
+    #[test]
+    fn a_full_pool_forgets_idle_names_oldest_first_and_never_one_in_use() {
+        let mut pool: NamePool<u32> = NamePool::new(2, 1);
+        let a = pool.refer(b"a", |_| 1).unwrap();
+        let b = pool.refer(b"b", |_| 2).unwrap();
+        assert!(pool.refer(b"c", |_| 3).is_none());
+        pool.release(b);
+        let b_again = pool.refer(b"b", |_| 9).unwrap();
+        assert_eq!(pool.value(b_again), 2);
+        assert!(pool.refer(b"c", |_| 3).is_none(), "b is in use again");
+        pool.release(a);
+        assert_eq!(pool.refer(b"c", |_| 3).map(|id| pool.value(id)), Some(3));
+        assert!(pool.refer(b"a", |_| 4).is_none());
+    }
+
+    #[test]
+    fn the_queue_of_idle_names_stays_bounded() {
+        let mut pool: NamePool<u32> = NamePool::new(2, 1);
+        for _ in 0..10_000 {
+            let id = pool.refer(b"a", |_| 1).unwrap();
+            pool.release(id);
+        }
+        assert!(pool.idle.len() <= 5);
+    }
+}
