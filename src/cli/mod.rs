@@ -1,0 +1,3 @@
+//! Command lines in, text and exit codes out.
+
+pub mod rules;
