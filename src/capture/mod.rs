@@ -91,6 +91,16 @@ impl FrameStorage {
             Self::Owned(bytes) => bytes,
         }
     }
+
+    /// Whether both are the same bytes in memory.
+    pub fn is_same(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::Empty, Self::Empty) => true,
+            (Self::Map(one), Self::Map(other)) => Arc::ptr_eq(one, other),
+            (Self::Owned(one), Self::Owned(other)) => Arc::ptr_eq(one, other),
+            _ => false,
+        }
+    }
 }
 
 /// Up to [`FrameBatch::capacity`] frames over one storage.

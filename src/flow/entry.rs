@@ -118,6 +118,24 @@ impl FlowEntry {
         if self.flags.has(FlowFlags::INITIATOR_IS_B) { Side::B } else { Side::A }
     }
 
+    /// The sides were taken for each other: what was the responder began the flow.
+    pub const fn swap_sides(&mut self) {
+        self.flags.0 ^= FlowFlags::INITIATOR_IS_B.0;
+        let (initiator, responder) = (FlowFlags::INITIATOR_PAYLOAD, FlowFlags::RESPONDER_PAYLOAD);
+        let (from_initiator, from_responder) = (self.flags.has(initiator), self.flags.has(responder));
+        self.flags.clear(initiator);
+        self.flags.clear(responder);
+        if from_initiator {
+            self.flags.set(responder);
+        }
+        if from_responder {
+            self.flags.set(initiator);
+        }
+        self.bytes = [self.bytes[1], self.bytes[0]];
+        self.packets = [self.packets[1], self.packets[0]];
+        self.tcp_flags = [self.tcp_flags[1], self.tcp_flags[0]];
+    }
+
     /// The end that began.
     pub const fn initiator_endpoint(&self) -> Endpoint {
         self.key.endpoint(self.initiator())

@@ -122,6 +122,11 @@ impl FlowTable {
         self.wheel.now() < now
     }
 
+    /// The next tick at which something may be due.
+    pub fn next_due(&self) -> Option<Tick> {
+        self.wheel.next_occupied()
+    }
+
     /// Ends what is due at `now` and lets long flows report; `each` sees every such flow while it is still whole.
     pub fn advance(&mut self, now: Tick, each: &mut impl FnMut(&mut FlowEntry, Expired)) {
         if !self.started {

@@ -97,7 +97,7 @@ impl Wheel {
     }
 
     /// The nearest tick after now whose slot has entries. All entries lie less than one turn ahead.
-    fn next_occupied(&self) -> Option<Tick> {
+    pub fn next_occupied(&self) -> Option<Tick> {
         let first = slot_of(self.now.next());
         let (first_word, bit) = (first / 64, first % 64);
         for step in 0..=WORDS {

@@ -4,11 +4,13 @@
 
 mod closed_set;
 mod coverage;
+mod text;
 mod time;
 mod words;
 
 pub(crate) use closed_set::closed_set;
 pub use coverage::{Coverage, Locality};
+pub use text::{civil_seconds, printable, rfc3339};
 pub use time::{Tick, Timestamp};
 pub use words::{
     Confidence, CountryCode, EvidenceKind, NotACountryCode, Purpose, SourceClass, UnknownWord,

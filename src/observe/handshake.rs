@@ -72,7 +72,6 @@ impl SeenName {
 struct Handshake {
     stream: TcpStream,
     hello: HelloAssembler,
-    from_responder: bool,
 }
 
 /// Reads handshakes of all flows of one shard.
@@ -125,16 +124,21 @@ impl HandshakeReader {
         let sequence = packet.tcp.sequence.wrapping_add(syn);
         let cut = packet.payload_is_cut();
         if let Some(number) = *handshake {
-            return self.continue_handshake(entry, number, handshake, direction, sequence, payload, cut);
+            return match direction {
+                Directed::FromInitiator => self.continue_handshake(entry, number, handshake, sequence, payload, cut),
+                Directed::FromResponder => Seen::Nothing,
+            };
         }
         match direction {
             Directed::FromInitiator if entry.flags.has(FlowFlags::START_KNOWN) => {
-                self.from_known_start(entry, handshake, direction, sequence, payload, cut)
+                self.from_known_start(entry, handshake, sequence, payload, cut)
             }
-            Directed::FromInitiator => self.from_unknown_start(entry, handshake, direction, sequence, payload, cut),
-            // Only where the beginning was not seen can the sides be the wrong way round.
-            Directed::FromResponder if entry.flags.has(FlowFlags::MIDSTREAM) && is_hello_head(payload) => {
-                self.beginning(entry, handshake, direction, sequence, payload, cut)
+            Directed::FromInitiator => self.from_unknown_start(entry, handshake, sequence, payload, cut),
+            Directed::FromResponder if may_be_swapped(entry) && is_hello_head(payload) => {
+                entry.swap_sides();
+                entry.stream_start = sequence;
+                entry.flags.set(FlowFlags::START_KNOWN);
+                self.beginning(entry, handshake, sequence, payload, cut)
             }
             Directed::FromResponder => Seen::Nothing,
         }
@@ -156,14 +160,13 @@ impl HandshakeReader {
         &mut self,
         entry: &mut FlowEntry,
         handshake: &mut Option<u32>,
-        direction: Directed,
         sequence: u32,
         payload: &[u8],
         cut: bool,
     ) -> Seen {
         let offset = sequence.wrapping_sub(entry.stream_start);
         if offset == 0 {
-            return self.beginning(entry, handshake, direction, sequence, payload, cut);
+            return self.beginning(entry, handshake, sequence, payload, cut);
         }
         if offset >= 1 << 31 {
             // Before the beginning, as keep-alives are; perhaps reaching into it.
@@ -171,7 +174,7 @@ impl HandshakeReader {
             return match payload.get(before..) {
                 Some(rest) if !rest.is_empty() => {
                     let start = entry.stream_start;
-                    self.beginning(entry, handshake, direction, start, rest, cut)
+                    self.beginning(entry, handshake, start, rest, cut)
                 }
                 _ => Seen::Nothing,
             };
@@ -179,7 +182,7 @@ impl HandshakeReader {
         if offset >= self.limits.stream.window_bytes {
             return self.give_up(entry, handshake);
         }
-        self.open(entry, handshake, direction, sequence, payload, cut)
+        self.open(entry, handshake, sequence, payload, cut)
     }
 
     #[inline]
@@ -187,7 +190,6 @@ impl HandshakeReader {
         &mut self,
         entry: &mut FlowEntry,
         handshake: &mut Option<u32>,
-        direction: Directed,
         sequence: u32,
         payload: &[u8],
         cut: bool,
@@ -195,7 +197,7 @@ impl HandshakeReader {
         if is_hello_head(payload) {
             entry.stream_start = sequence;
             entry.flags.set(FlowFlags::START_KNOWN);
-            return self.beginning(entry, handshake, direction, sequence, payload, cut);
+            return self.beginning(entry, handshake, sequence, payload, cut);
         }
         entry.looked_at = entry.looked_at.saturating_add(1);
         if entry.looked_at >= MIDSTREAM_LOOKS_MAX {
@@ -210,7 +212,6 @@ impl HandshakeReader {
         &mut self,
         entry: &mut FlowEntry,
         handshake: &mut Option<u32>,
-        direction: Directed,
         sequence: u32,
         payload: &[u8],
         cut: bool,
@@ -219,11 +220,7 @@ impl HandshakeReader {
             Look::Hello(hello) => conclude(entry, classify(&mut self.name, hello.server_name), hello.ech_offered),
             Look::Begins if cut => finish(entry, Coverage::Truncated),
             Look::Begins => {
-                if direction == Directed::FromResponder {
-                    entry.flags.set(FlowFlags::START_KNOWN);
-                    entry.stream_start = sequence;
-                }
-                self.open(entry, handshake, direction, sequence, payload, cut)
+                self.open(entry, handshake, sequence, payload, cut)
             }
             Look::Other if tls::looks_like_record(payload) => finish(entry, Coverage::NoClientHello),
             Look::Other => finish(entry, Coverage::OtherProtocol),
@@ -235,7 +232,6 @@ impl HandshakeReader {
         &mut self,
         entry: &mut FlowEntry,
         handshake: &mut Option<u32>,
-        direction: Directed,
         sequence: u32,
         payload: &[u8],
         cut: bool,
@@ -251,26 +247,20 @@ impl HandshakeReader {
         if let Some(fresh) = self.handshakes.get_mut(number) {
             fresh.stream.reset(entry.stream_start);
             fresh.hello.reset();
-            fresh.from_responder = direction == Directed::FromResponder;
         }
-        self.continue_handshake(entry, number, handshake, direction, sequence, payload, cut)
+        self.continue_handshake(entry, number, handshake, sequence, payload, cut)
     }
 
-    #[allow(clippy::too_many_arguments, reason = "one packet of one flow, already taken apart")]
     fn continue_handshake(
         &mut self,
         entry: &mut FlowEntry,
         number: u32,
         handshake: &mut Option<u32>,
-        direction: Directed,
         sequence: u32,
         payload: &[u8],
         cut: bool,
     ) -> Seen {
         let Some(open) = self.handshakes.get_mut(number) else { return Seen::NoName };
-        if open.from_responder != (direction == Directed::FromResponder) {
-            return Seen::Nothing;
-        }
         let held_before = open.held_bytes();
         let room = self.limits.bytes_max.saturating_sub(self.held_bytes);
         let hello = &mut open.hello;
@@ -369,6 +359,11 @@ fn finish(entry: &mut FlowEntry, coverage: Coverage) -> Seen {
     entry.flags.set(FlowFlags::INSPECTED);
     entry.set_coverage(coverage);
     Seen::NoName
+}
+
+/// Only where the beginning was not seen can the sides be the wrong way round; and nothing may have been reported of them.
+fn may_be_swapped(entry: &FlowEntry) -> bool {
+    entry.flags.has(FlowFlags::MIDSTREAM) && !entry.flags.has(FlowFlags::HAS_DETAIL)
 }
 
 /// Whether a stream whose beginning was not seen begins here: enough of a record of handshake type to believe it.

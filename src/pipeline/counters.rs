@@ -1,0 +1,54 @@
+//! What every frame came to, and what shards refused.
+
+use crate::aggregate::ByteLedger;
+use crate::decode::{NotIp, Undecodable};
+use crate::observe::HandshakeCounters;
+
+/// One outcome for every frame read, and the bytes of packets that belong to no flow.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct FrameCounters {
+    /// Frames read.
+    pub frames: u64,
+    /// Captured bytes read.
+    pub captured_bytes: u64,
+    /// Frames that became a packet of a flow.
+    pub packets: u64,
+    /// IP bytes of those.
+    pub packet_bytes: u64,
+    /// Frames that are a fragment of a datagram.
+    pub fragments: u64,
+    /// Frames without IP.
+    pub not_ip: [u64; NotIp::COUNT],
+    /// Frames that could not be decoded.
+    pub undecodable: [u64; Undecodable::COUNT],
+    /// Bytes of fragments and of packets whose transport header could not be read.
+    pub outside_flows: ByteLedger,
+    /// IP bytes of those, for the comparison with `outside_flows`.
+    pub outside_flow_bytes: u64,
+}
+
+/// What one shard, or all of them, came to.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ShardCounters {
+    /// Packets processed.
+    pub packets: u64,
+    /// Handshakes and what was refused of them.
+    pub handshakes: HandshakeCounters,
+    /// Names that found no room: seen and reported, but missing in the record of their flow.
+    pub refused_names: u64,
+    /// Bytes counted to flows that a shard still held when its counters were read.
+    pub active_flows: u64,
+}
+
+impl std::ops::AddAssign<&ShardCounters> for ShardCounters {
+    fn add_assign(&mut self, other: &Self) {
+        self.packets += other.packets;
+        self.refused_names += other.refused_names;
+        self.active_flows += other.active_flows;
+        let (sum, more) = (&mut self.handshakes, &other.handshakes);
+        sum.reassembled += more.reassembled;
+        sum.refused_handshakes += more.refused_handshakes;
+        sum.refused_segments += more.refused_segments;
+        sum.given_up += more.given_up;
+    }
+}

@@ -1,0 +1,82 @@
+//! Frames → tasks for shards, and one outcome for each frame.
+
+use std::sync::Arc;
+
+use super::counters::FrameCounters;
+use super::shard::Task;
+use super::{SHARDS, Settings};
+use crate::capture::{FrameDescriptor, RawPacket};
+use crate::decode::{self, Decoded};
+use crate::flow::{FlowKey, HomeNetworks};
+use crate::model::Coverage;
+
+/// Decodes, hashes and counts.
+#[derive(Debug)]
+pub(super) struct Dispatcher {
+    home: Arc<HomeNetworks>,
+    hash_seed: u64,
+    pub counters: FrameCounters,
+}
+
+impl Dispatcher {
+    pub fn new(settings: &Settings) -> Self {
+        Self { home: Arc::clone(&settings.home), hash_seed: settings.hash_seed, counters: FrameCounters::default() }
+    }
+
+    /// The task that a frame makes and the shard it is for; `None` if the frame belongs to no flow, which is counted.
+    #[inline]
+    pub fn task(&mut self, descriptor: &FrameDescriptor, frame: &[u8]) -> Option<(usize, Task)> {
+        let raw = RawPacket {
+            timestamp: descriptor.timestamp,
+            link_type: descriptor.link_type,
+            wire_len: descriptor.wire_len,
+            data: frame,
+        };
+        let counters = &mut self.counters;
+        counters.frames += 1;
+        counters.captured_bytes += u64::from(descriptor.captured_len);
+        let packet = match decode::decode(&raw) {
+            Decoded::Packet(packet) => packet,
+            Decoded::Fragment(ip) => {
+                counters.fragments += 1;
+                counters.outside_flow_bytes += u64::from(ip.bytes);
+                counters.outside_flows.add_packet(&self.home, &ip.source, &ip.destination, ip.bytes, Coverage::Fragment);
+                return None;
+            }
+            Decoded::BadTransport(ip, reason) => {
+                counters.undecodable[reason.index()] += 1;
+                counters.outside_flow_bytes += u64::from(ip.bytes);
+                counters.outside_flows.add_packet(&self.home, &ip.source, &ip.destination, ip.bytes, Coverage::Truncated);
+                return None;
+            }
+            Decoded::NotIp(kind) => {
+                counters.not_ip[kind.index()] += 1;
+                return None;
+            }
+            Decoded::Undecodable(reason) => {
+                counters.undecodable[reason.index()] += 1;
+                return None;
+            }
+        };
+        counters.packets += 1;
+        counters.packet_bytes += u64::from(packet.ip.bytes);
+        let (key, sender) = FlowKey::of(&packet);
+        let hash = key.hash(self.hash_seed);
+        let task = Task {
+            packet,
+            key,
+            sender,
+            hash,
+            timestamp: descriptor.timestamp,
+            stream_time: descriptor.stream_time,
+            seq: descriptor.seq,
+        };
+        Some((shard_of(hash), task))
+    }
+}
+
+/// The shard of a flow: bits that the flow table's index does not use.
+#[inline]
+pub(super) fn shard_of(hash: u64) -> usize {
+    (hash >> 26) as usize % SHARDS
+}

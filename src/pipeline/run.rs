@@ -1,0 +1,315 @@
+//! A source → shards → ordered events, on the calling thread or with a reader and workers of their own.
+
+use crossbeam_channel::{Receiver, Sender, bounded};
+
+use super::counters::{FrameCounters, ShardCounters};
+use super::dispatch::Dispatcher;
+use super::merge::{self, EventSink, Lane};
+use super::shard::Task;
+use super::worker::{RunSink, Watermark, Worker};
+use super::{SHARDS, Settings};
+use crate::aggregate::EventRun;
+use crate::capture::{CaptureError, FrameBatch, FrameDescriptor, FrameStorage, PacketSource, SourceState};
+use crate::model::{Tick, Timestamp};
+
+/// Frames after which a watermark passes at the latest: bounds what a run can hold.
+const WATERMARK_FRAMES: u64 = 16 << 10;
+/// Ticks after which one passes at the latest: bounds how many flows can end between two.
+const WATERMARK_TICKS: u32 = 8;
+/// Tasks handed to a worker at a time; one send per packet costs twice the work.
+const WORK_BATCH: usize = 256;
+/// Batches that may wait for a worker. The reader blocks then: offline nothing is dropped.
+const WORK_QUEUE: usize = 16;
+/// Runs that may wait for the ledger.
+const RUN_QUEUE: usize = 4;
+
+/// What a replay came to, beside what the sink heard.
+#[derive(Clone, Debug, Default)]
+pub struct Outcome {
+    /// One outcome for every frame.
+    pub frames: FrameCounters,
+    /// What the shards came to.
+    pub shards: ShardCounters,
+    /// Packets processed by each worker.
+    pub packets_by_worker: Vec<u64>,
+    /// Stream time of the last frame.
+    pub end: Option<Timestamp>,
+}
+
+/// Why a replay ended early.
+#[derive(Debug, thiserror::Error)]
+pub enum ReplayError {
+    /// The source failed.
+    #[error(transparent)]
+    Capture(#[from] CaptureError),
+    /// The sink could not take an event.
+    #[error("cannot write events: {0}")]
+    Sink(std::io::Error),
+}
+
+/// Runs everything that `source` gives through the shards; `sink` hears all events in order.
+pub fn replay(
+    source: &mut (dyn PacketSource + Send),
+    settings: &Settings,
+    sink: &mut dyn EventSink,
+) -> Result<Outcome, ReplayError> {
+    match settings.workers.clamp(1, SHARDS) {
+        1 => replay_inline(source, settings, sink),
+        workers => replay_threaded(source, settings, workers, sink),
+    }
+}
+
+/// When the next watermark is due.
+#[derive(Debug, Default)]
+struct Pace {
+    last: Option<Timestamp>,
+    passed: Timestamp,
+    frames: u64,
+}
+
+impl Pace {
+    /// The watermark that passes before a frame of this time, if one is due.
+    #[inline]
+    fn before(&mut self, stream_time: Timestamp) -> Option<Watermark> {
+        let last = self.last.replace(stream_time);
+        self.frames += 1;
+        let due = self.frames >= WATERMARK_FRAMES
+            || Tick::of(stream_time).since(Tick::of(self.passed)) >= WATERMARK_TICKS;
+        if !due {
+            return None;
+        }
+        self.frames = 0;
+        self.passed = stream_time;
+        last.map(|last| Watermark { last, to: stream_time })
+    }
+
+    /// The watermark at the end of the input.
+    fn at_end(&self) -> Option<Watermark> {
+        self.last.map(|last| Watermark { last, to: last })
+    }
+}
+
+/// Hands runs straight to the sink.
+struct Straight<'a> {
+    sink: &'a mut dyn EventSink,
+    error: Option<std::io::Error>,
+}
+
+impl RunSink for Straight<'_> {
+    fn run(&mut self, run: EventRun) -> Option<EventRun> {
+        match merge::drain(&run, self.sink) {
+            Ok(()) => Some(run),
+            Err(error) => {
+                self.error = Some(error);
+                None
+            }
+        }
+    }
+}
+
+fn replay_inline(
+    source: &mut (dyn PacketSource + Send),
+    settings: &Settings,
+    sink: &mut dyn EventSink,
+) -> Result<Outcome, ReplayError> {
+    let mut dispatcher = Dispatcher::new(settings);
+    let mut worker = Worker::new(settings, 0, 1);
+    let mut straight = Straight { sink, error: None };
+    let mut pace = Pace::default();
+    let mut batch = FrameBatch::with_capacity(settings.batch_frames);
+    let mut running = Some(());
+    while running.is_some() && source.next_batch(&mut batch)? == SourceState::Filled {
+        let bytes = batch.storage.bytes();
+        for descriptor in &batch.descriptors {
+            if let Some(watermark) = pace.before(descriptor.stream_time) {
+                running = worker.watermark(watermark, &mut straight);
+                if running.is_none() {
+                    break;
+                }
+            }
+            let frame = frame_of(bytes, descriptor);
+            if let Some((shard, task)) = dispatcher.task(descriptor, frame) {
+                worker.process(shard, &task, frame);
+            }
+        }
+    }
+    if running.is_some()
+        && let Some(watermark) = pace.at_end()
+    {
+        running = worker.watermark(watermark, &mut straight);
+    }
+    if running.is_some() {
+        worker.finish(&mut straight);
+    }
+    if let Some(error) = straight.error {
+        return Err(ReplayError::Sink(error));
+    }
+    let shards = worker.counters();
+    Ok(Outcome {
+        frames: dispatcher.counters,
+        packets_by_worker: vec![shards.packets],
+        shards,
+        end: pace.last,
+    })
+}
+
+/// Packets for one worker, over one storage.
+#[derive(Debug, Default)]
+struct WorkBatch {
+    storage: FrameStorage,
+    tasks: Vec<(Task, u16, FrameDescriptor)>,
+    watermark: Option<Watermark>,
+    end: bool,
+}
+
+/// The reader's end of a worker's queue.
+struct Feed {
+    filling: WorkBatch,
+    queue: Sender<WorkBatch>,
+    recycled: Receiver<WorkBatch>,
+}
+
+impl Feed {
+    /// Sends what was filled. `None` if the worker is gone.
+    fn flush(&mut self) -> Option<()> {
+        let mut next = self.recycled.try_recv().unwrap_or_default();
+        next.tasks.clear();
+        next.storage = self.filling.storage.clone();
+        next.watermark = None;
+        next.end = false;
+        self.queue.send(std::mem::replace(&mut self.filling, next)).ok()
+    }
+}
+
+fn replay_threaded(
+    source: &mut (dyn PacketSource + Send),
+    settings: &Settings,
+    workers: usize,
+    sink: &mut dyn EventSink,
+) -> Result<Outcome, ReplayError> {
+    std::thread::scope(|scope| {
+        let (mut feeds, mut lanes, mut handles) = (Vec::new(), Vec::new(), Vec::new());
+        for number in 0..workers {
+            let (queue, work) = bounded(WORK_QUEUE);
+            let (give_back, recycled) = bounded(WORK_QUEUE);
+            let (send_runs, runs) = bounded(RUN_QUEUE);
+            let (recycle, empty_runs) = bounded(RUN_QUEUE);
+            feeds.push(Feed { filling: WorkBatch::default(), queue, recycled });
+            lanes.push(Lane { runs, recycle });
+            let worker = Worker::new(settings, number, workers);
+            let body = move || work_off(worker, &work, &give_back, Queued { runs: send_runs, empty_runs });
+            handles.push(scope.spawn(body));
+        }
+        let reader = scope.spawn(move || read_all(source, settings, feeds));
+        let merged = merge::merge(&lanes, sink);
+        // After an error nobody listens: workers and reader notice and end.
+        drop(lanes);
+        let read = reader.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic));
+        let mut outcome = Outcome::default();
+        for handle in handles {
+            let counters = handle.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic));
+            outcome.packets_by_worker.push(counters.packets);
+            outcome.shards += &counters;
+        }
+        merged.map_err(ReplayError::Sink)?;
+        (outcome.frames, outcome.end) = read?;
+        Ok(outcome)
+    })
+}
+
+fn read_all(
+    source: &mut (dyn PacketSource + Send),
+    settings: &Settings,
+    mut feeds: Vec<Feed>,
+) -> Result<(FrameCounters, Option<Timestamp>), CaptureError> {
+    let mut dispatcher = Dispatcher::new(settings);
+    let mut pace = Pace::default();
+    let mut batch = FrameBatch::with_capacity(settings.batch_frames);
+    let mut running = Some(());
+    while running.is_some() && source.next_batch(&mut batch)? == SourceState::Filled {
+        running = hand_out(&batch, &mut dispatcher, &mut pace, &mut feeds);
+    }
+    for feed in &mut feeds {
+        feed.filling.watermark = pace.at_end();
+        feed.filling.end = true;
+        // A worker that is gone has its reason; the others still finish.
+        let _ = feed.flush();
+    }
+    Ok((dispatcher.counters, pace.last))
+}
+
+fn hand_out(batch: &FrameBatch, dispatcher: &mut Dispatcher, pace: &mut Pace, feeds: &mut [Feed]) -> Option<()> {
+    let workers = feeds.len();
+    for feed in &mut *feeds {
+        if !feed.filling.storage.is_same(&batch.storage) {
+            if !feed.filling.tasks.is_empty() {
+                feed.flush()?;
+            }
+            feed.filling.storage = batch.storage.clone();
+        }
+    }
+    let bytes = batch.storage.bytes();
+    for descriptor in &batch.descriptors {
+        if let Some(watermark) = pace.before(descriptor.stream_time) {
+            for feed in &mut *feeds {
+                feed.filling.watermark = Some(watermark);
+                feed.flush()?;
+            }
+        }
+        let Some((shard, task)) = dispatcher.task(descriptor, frame_of(bytes, descriptor)) else { continue };
+        if let Some(feed) = feeds.get_mut(shard % workers) {
+            feed.filling.tasks.push((task, shard as u16, *descriptor));
+            if feed.filling.tasks.len() >= WORK_BATCH {
+                feed.flush()?;
+            }
+        }
+    }
+    Some(())
+}
+
+/// Sends runs to the ledger and gets emptied ones back.
+struct Queued {
+    runs: Sender<EventRun>,
+    empty_runs: Receiver<EventRun>,
+}
+
+impl RunSink for Queued {
+    fn run(&mut self, run: EventRun) -> Option<EventRun> {
+        self.runs.send(run).ok()?;
+        Some(self.empty_runs.try_recv().unwrap_or_default())
+    }
+}
+
+fn work_off(
+    mut worker: Worker,
+    work: &Receiver<WorkBatch>,
+    give_back: &Sender<WorkBatch>,
+    mut sink: Queued,
+) -> ShardCounters {
+    while let Ok(mut batch) = work.recv() {
+        let bytes = batch.storage.bytes();
+        for (task, shard, descriptor) in &batch.tasks {
+            worker.process(usize::from(*shard), task, frame_of(bytes, descriptor));
+        }
+        let mut listening = Some(());
+        if let Some(watermark) = batch.watermark {
+            listening = worker.watermark(watermark, &mut sink);
+        }
+        if batch.end && listening.is_some() {
+            listening = worker.finish(&mut sink);
+        }
+        if batch.end || listening.is_none() {
+            break;
+        }
+        // A map must not stay open for a batch that waits to be filled again.
+        batch.storage = FrameStorage::Empty;
+        let _ = give_back.try_send(batch);
+    }
+    worker.counters()
+}
+
+#[inline]
+fn frame_of<'a>(bytes: &'a [u8], descriptor: &FrameDescriptor) -> &'a [u8] {
+    let start = descriptor.offset as usize;
+    bytes.get(start..start.saturating_add(descriptor.captured_len as usize)).unwrap_or_default()
+}

@@ -1,0 +1,103 @@
+//! The shards of one worker: their packets in, runs of ordered events out.
+
+use super::shard::{Shard, Task};
+use super::{SHARDS, Settings, ShardCounters};
+use crate::aggregate::EventRun;
+use crate::model::{Tick, Timestamp};
+
+/// Events a run may hold when many flows end at once; a run of packets between two watermarks is bounded by their number.
+const RUN_EVENTS_MAX: usize = 16 << 10;
+
+/// Everything before it has happened.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Watermark {
+    /// Stream time of the last frame before it.
+    pub last: Timestamp,
+    /// Time has come this far.
+    pub to: Timestamp,
+}
+
+/// Every `count`-th shard, from `first` on.
+#[derive(Debug)]
+pub(super) struct Worker {
+    shards: Vec<Shard>,
+    count: usize,
+    events: EventRun,
+}
+
+/// Where finished runs go; gives an empty one back. `None` if nobody listens any more.
+pub(super) trait RunSink {
+    fn run(&mut self, run: EventRun) -> Option<EventRun>;
+}
+
+impl Worker {
+    pub fn new(settings: &Settings, first: usize, count: usize) -> Self {
+        let shards = (first..SHARDS).step_by(count).map(|_| Shard::new(settings)).collect();
+        Self { shards, count, events: EventRun::default() }
+    }
+
+    /// Takes a packet for one of its shards.
+    #[inline]
+    pub fn process(&mut self, shard: usize, task: &Task, frame: &[u8]) {
+        if let Some(shard) = self.shards.get_mut(shard / self.count) {
+            shard.process(task, frame, &mut self.events);
+        }
+    }
+
+    /// Gives out everything that happened before the watermark, in order.
+    pub fn watermark(&mut self, watermark: Watermark, sink: &mut impl RunSink) -> Option<()> {
+        for shard in &mut self.shards {
+            shard.advance(watermark.last, &mut self.events);
+        }
+        // Behind the last frame time alone goes on: flows end tick by tick, however many.
+        let to = Tick::of(watermark.to);
+        while let Some(due) = self.shards.iter().filter_map(Shard::next_due).min().filter(|due| *due <= to) {
+            if self.events.len() >= RUN_EVENTS_MAX {
+                self.emit(true, sink)?;
+            }
+            for shard in &mut self.shards {
+                shard.advance(due.begin(), &mut self.events);
+            }
+        }
+        for shard in &mut self.shards {
+            shard.advance(watermark.to, &mut self.events);
+        }
+        self.emit(false, sink)
+    }
+
+    /// The input has ended: all flows end, in the order they began.
+    pub fn finish(&mut self, sink: &mut impl RunSink) -> Option<()> {
+        let mut flows: Vec<(u64, usize, u32)> = Vec::new();
+        for (at, shard) in self.shards.iter().enumerate() {
+            flows.extend(shard.flows_by_age().into_iter().map(|(first_seq, number)| (first_seq, at, number)));
+        }
+        flows.sort_unstable();
+        for (_, shard, number) in flows {
+            if self.events.len() >= RUN_EVENTS_MAX {
+                self.emit(true, sink)?;
+            }
+            if let Some(shard) = self.shards.get_mut(shard) {
+                shard.end(number, &mut self.events);
+            }
+        }
+        self.emit(false, sink)
+    }
+
+    /// What all shards of the worker came to.
+    pub fn counters(&self) -> ShardCounters {
+        let mut sum = ShardCounters::default();
+        for shard in &self.shards {
+            sum += &shard.counters();
+        }
+        sum
+    }
+
+    fn emit(&mut self, unfinished: bool, sink: &mut impl RunSink) -> Option<()> {
+        let mut run = std::mem::take(&mut self.events);
+        run.sort();
+        run.unfinished = unfinished;
+        self.events = sink.run(run)?;
+        self.events.clear();
+        Some(())
+    }
+}

@@ -1,0 +1,71 @@
+//! Exposures as CSV (RFC 4180): one line each, lists joined by a space and a semicolon.
+
+use std::io::Write;
+
+use super::Summary;
+use crate::model::CountryCode;
+
+const HEADER: [&str; 21] = [
+    "host",
+    "vendor",
+    "vendor_name",
+    "vendor_seat",
+    "product",
+    "engine_vendor",
+    "engine_vendor_seat",
+    "purposes",
+    "web_only",
+    "server_countries",
+    "operators",
+    "operator_countries",
+    "flows",
+    "bytes_out",
+    "bytes_in",
+    "first_seen",
+    "last_seen",
+    "evidence_kinds",
+    "names",
+    "rule_ids",
+    "confidence",
+];
+
+/// Writes a header and a line for each exposure.
+pub fn write_csv(summary: &Summary, out: &mut dyn Write) -> std::io::Result<()> {
+    let mut writer = csv::Writer::from_writer(out);
+    writer.write_record(HEADER)?;
+    for exposure in &summary.exposures {
+        let engine = exposure.engine.as_ref();
+        writer.write_record([
+            exposure.host.to_string(),
+            exposure.vendor.clone(),
+            exposure.vendor_name.clone(),
+            exposure.vendor_seat.to_string(),
+            exposure.product.clone().unwrap_or_default(),
+            engine.map(|engine| engine.vendor.clone()).unwrap_or_default(),
+            engine.map(|engine| engine.vendor_seat.to_string()).unwrap_or_default(),
+            join(exposure.purposes.iter().map(|(purpose, _)| purpose.to_string())),
+            exposure.web_only.to_string(),
+            join(exposure.server_countries.iter().map(|country| or_unknown(*country))),
+            join(exposure.operators.iter().map(|(name, _)| name.clone())),
+            join(exposure.operators.iter().map(|(_, country)| or_unknown(*country))),
+            exposure.flows.to_string(),
+            exposure.bytes_out.to_string(),
+            exposure.bytes_in.to_string(),
+            exposure.first_seen.clone(),
+            exposure.last_seen.clone(),
+            join(exposure.evidence_kinds().iter().map(ToString::to_string)),
+            join(exposure.evidence.iter().map(|sighting| sighting.value.clone())),
+            join(exposure.evidence.iter().map(|sighting| sighting.rule_id.clone())),
+            exposure.confidence.to_string(),
+        ])?;
+    }
+    writer.flush()
+}
+
+fn join(parts: impl Iterator<Item = String>) -> String {
+    parts.collect::<Vec<_>>().join("; ")
+}
+
+fn or_unknown(country: Option<CountryCode>) -> String {
+    country.map_or_else(|| "unknown".to_owned(), |country| country.to_string())
+}

@@ -1,0 +1,230 @@
+//! The summary as one JSON document.
+
+use std::collections::BTreeMap;
+use std::io::Write;
+
+use serde::Serialize;
+
+use super::{ExposureView, Summary};
+use crate::aggregate::Traffic;
+use crate::capture::DamageKind;
+use crate::decode::{NotIp, Undecodable};
+use crate::flow::FlowEndReason;
+use crate::geo::Dataset;
+use crate::model::{Coverage, EvidenceKind, Locality};
+
+/// Version of the document's fields and their meaning.
+const SCHEMA_VERSION: u32 = 1;
+
+#[derive(Serialize)]
+struct Document<'a> {
+    schema_version: u32,
+    /// The manifest: stands outside the promise that output does not depend on how an input is cut.
+    inputs: Vec<Input<'a>>,
+    ruleset: &'a str,
+    country_dataset: &'a Dataset,
+    operator_dataset: &'a Dataset,
+    home_networks: &'a [String],
+    exposures: &'a [ExposureView],
+    exposures_refused: u64,
+    attributed_without_home: u64,
+    outbound: Account,
+    outbound_attributed_by: BTreeMap<&'static str, Bytes>,
+    home_home: Account,
+    transit: Account,
+    frames: Frames,
+    flows: Flows,
+    handshakes: Handshakes,
+    time: Time,
+    conservation: Vec<Equation>,
+    conservation_holds: bool,
+}
+
+#[derive(Serialize)]
+struct Input<'a> {
+    path: std::path::Display<'a>,
+    first_seq: u64,
+    frames: u64,
+    bytes: u64,
+    damage: Option<Damage>,
+    error: Option<&'a str>,
+}
+
+#[derive(Serialize)]
+struct Damage {
+    kind: DamageKind,
+    offset: u64,
+}
+
+#[derive(Serialize)]
+struct Bytes {
+    flows: u64,
+    packets: u64,
+    bytes_out: u64,
+    bytes_in: u64,
+}
+
+#[derive(Serialize)]
+struct Account {
+    total: Bytes,
+    by_coverage: BTreeMap<&'static str, Bytes>,
+}
+
+#[derive(Serialize)]
+struct Frames {
+    read: u64,
+    captured_bytes: u64,
+    packets: u64,
+    packet_bytes: u64,
+    fragments: u64,
+    not_ip: BTreeMap<&'static str, u64>,
+    undecodable: BTreeMap<&'static str, u64>,
+}
+
+#[derive(Serialize)]
+struct Flows {
+    opened: u64,
+    open_max: u64,
+    ended: BTreeMap<&'static str, u64>,
+    interim_records: u64,
+    by_locality: BTreeMap<&'static str, u64>,
+    names: u64,
+    names_attributed: u64,
+    names_refused: u64,
+}
+
+#[derive(Serialize)]
+struct Handshakes {
+    reassembled: u64,
+    refused_handshakes: u64,
+    refused_segments: u64,
+    given_up: u64,
+}
+
+#[derive(Serialize)]
+struct Time {
+    steps_back: u64,
+    jumps: u64,
+}
+
+#[derive(Serialize)]
+struct Equation {
+    what: &'static str,
+    total: u64,
+    parts: BTreeMap<&'static str, u64>,
+    holds: bool,
+}
+
+/// Writes the document, indented.
+pub fn write_json(summary: &Summary, out: &mut dyn Write) -> std::io::Result<()> {
+    serde_json::to_writer_pretty(&mut *out, &document(summary))?;
+    out.write_all(b"\n")
+}
+
+fn document(summary: &Summary) -> Document<'_> {
+    let attributed_by = EvidenceKind::ALL
+        .iter()
+        .map(|kind| (kind.as_str(), bytes(summary.bytes.attributed_by(*kind))))
+        .filter(|(_, bytes)| bytes.packets > 0)
+        .collect();
+    Document {
+        schema_version: SCHEMA_VERSION,
+        inputs: inputs(summary),
+        ruleset: &summary.ruleset,
+        country_dataset: &summary.country_dataset,
+        operator_dataset: &summary.operator_dataset,
+        home_networks: &summary.home_networks,
+        exposures: &summary.exposures,
+        exposures_refused: summary.exposures_refused,
+        attributed_without_home: summary.counters.attributed_without_home,
+        outbound: account(summary, Locality::Outbound),
+        outbound_attributed_by: attributed_by,
+        home_home: account(summary, Locality::HomeHome),
+        transit: account(summary, Locality::Transit),
+        frames: frames(summary),
+        flows: flows(summary),
+        handshakes: Handshakes {
+            reassembled: summary.shards.handshakes.reassembled,
+            refused_handshakes: summary.shards.handshakes.refused_handshakes,
+            refused_segments: summary.shards.handshakes.refused_segments,
+            given_up: summary.shards.handshakes.given_up,
+        },
+        time: Time { steps_back: summary.clock.steps_back, jumps: summary.clock.jumps },
+        conservation: summary
+            .conservation
+            .equations
+            .iter()
+            .map(|equation| Equation {
+                what: equation.what,
+                total: equation.total,
+                parts: equation.parts.iter().copied().collect(),
+                holds: equation.holds(),
+            })
+            .collect(),
+        conservation_holds: summary.conservation.holds(),
+    }
+}
+
+fn inputs(summary: &Summary) -> Vec<Input<'_>> {
+    summary
+        .inputs
+        .iter()
+        .map(|input| Input {
+            path: input.path.display(),
+            first_seq: input.first_seq,
+            frames: input.frames,
+            bytes: input.bytes,
+            damage: input.damage.map(|damage| Damage { kind: damage.kind, offset: damage.offset }),
+            error: input.error.as_deref(),
+        })
+        .collect()
+}
+
+fn frames(summary: &Summary) -> Frames {
+    let frames = &summary.frames;
+    Frames {
+        read: frames.frames,
+        captured_bytes: frames.captured_bytes,
+        packets: frames.packets,
+        packet_bytes: frames.packet_bytes,
+        fragments: frames.fragments,
+        not_ip: NotIp::ALL.iter().map(|kind| (kind.as_str(), frames.not_ip[kind.index()])).collect(),
+        undecodable: Undecodable::ALL.iter().map(|reason| (reason.as_str(), frames.undecodable[reason.index()])).collect(),
+    }
+}
+
+fn flows(summary: &Summary) -> Flows {
+    let counters = &summary.counters;
+    Flows {
+        opened: counters.flows_opened,
+        open_max: counters.flows_open_max,
+        ended: FlowEndReason::ALL
+            .iter()
+            .filter(|reason| **reason != FlowEndReason::ActiveTimeout)
+            .map(|reason| (reason.as_str(), counters.flows_ended[reason.index()]))
+            .collect(),
+        interim_records: counters.interim_records,
+        by_locality: Locality::ALL
+            .iter()
+            .map(|locality| (locality.as_str(), counters.flows_by_locality[locality.index()]))
+            .collect(),
+        names: counters.names,
+        names_attributed: counters.names_attributed,
+        names_refused: summary.shards.refused_names,
+    }
+}
+
+fn account(summary: &Summary, locality: Locality) -> Account {
+    Account {
+        total: bytes(summary.bytes.total(locality)),
+        by_coverage: Coverage::ALL
+            .iter()
+            .map(|coverage| (coverage.as_str(), bytes(summary.bytes.cell(locality, *coverage))))
+            .filter(|(_, bytes)| bytes.packets > 0)
+            .collect(),
+    }
+}
+
+fn bytes(traffic: Traffic) -> Bytes {
+    Bytes { flows: traffic.flows, packets: traffic.packets, bytes_out: traffic.bytes_out, bytes_in: traffic.bytes_in }
+}

@@ -1,0 +1,13 @@
+//! What a replay came to → a table for people, JSON, or CSV.
+//!
+//! **Invariants**: every format shows the same facts; a table says what it cannot see; nothing is shown that was not counted.
+
+mod csv;
+mod json;
+mod summary;
+mod table;
+
+pub use self::csv::write_csv;
+pub use json::write_json;
+pub use summary::{EngineView, ExposureView, SightingView, Summary};
+pub use table::{Style, write_table};

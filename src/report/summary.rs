@@ -1,0 +1,231 @@
+//! The facts that all formats show, with every number resolved to its word.
+
+use std::collections::BTreeSet;
+use std::net::{IpAddr, Ipv6Addr};
+
+use serde::Serialize;
+
+use crate::aggregate::{ByteLedger, Conservation, Exposure, ExposureKey, Ledger, LedgerCounters, Traffic};
+use crate::attribute::{EngineRelation, Ruleset};
+use crate::capture::{ClockStats, FileReport};
+use crate::geo::{CountryTable, Dataset};
+use crate::model::{Confidence, CountryCode, EvidenceKind, Purpose, printable, rfc3339};
+use crate::pipeline::{FrameCounters, ShardCounters};
+
+/// Everything a report needs.
+#[derive(Clone, Debug)]
+pub struct Summary {
+    /// Who talks to whom.
+    pub exposures: Vec<ExposureView>,
+    /// The account of all bytes.
+    pub bytes: ByteLedger,
+    /// Flows and names.
+    pub counters: LedgerCounters,
+    /// Frames.
+    pub frames: FrameCounters,
+    /// What the shards refused.
+    pub shards: ShardCounters,
+    /// Whether it all adds up.
+    pub conservation: Conservation,
+    /// What was odd about time.
+    pub clock: ClockStats,
+    /// What became of each input.
+    pub inputs: Vec<FileReport>,
+    /// Digest of the rules.
+    pub ruleset: String,
+    /// Where countries come from.
+    pub country_dataset: Dataset,
+    /// Where operators come from.
+    pub operator_dataset: Dataset,
+    /// What counts as home.
+    pub home_networks: Vec<String>,
+    /// Exposures that found no room.
+    pub exposures_refused: u64,
+}
+
+/// One exposure in words.
+#[derive(Clone, Debug, Serialize)]
+pub struct ExposureView {
+    /// The home side.
+    pub host: IpAddr,
+    /// Identifier of the vendor.
+    pub vendor: String,
+    /// Its legal name.
+    pub vendor_name: String,
+    /// Country of the vendor's legal seat, from the rule.
+    pub vendor_seat: CountryCode,
+    /// Which product, where the rule says.
+    pub product: Option<String>,
+    /// Whose engine works inside it, where the rule says.
+    pub engine: Option<EngineView>,
+    /// What was contacted, and in how many flows.
+    pub purposes: Vec<(Purpose, u64)>,
+    /// Only web sites were visited: no evidence of an installed product.
+    pub web_only: bool,
+    /// Countries of the server addresses, from the table; `None` is unknown.
+    pub server_countries: Vec<Option<CountryCode>>,
+    /// Operators of the server addresses, and the country each is registered in.
+    pub operators: Vec<(String, Option<CountryCode>)>,
+    /// Flows, bytes and packets.
+    pub flows: u64,
+    /// Bytes the host sent, at the IP layer.
+    pub bytes_out: u64,
+    /// Bytes the host received.
+    pub bytes_in: u64,
+    /// Time of the first sighting.
+    pub first_seen: String,
+    /// Time of the latest packet.
+    pub last_seen: String,
+    /// The best confidence of any sighting.
+    pub confidence: Confidence,
+    /// Encrypted ClientHello was offered with a name: it may be a cover.
+    pub ech_offered: bool,
+    /// The first sighting of each name.
+    pub evidence: Vec<SightingView>,
+    /// Names beyond those listed.
+    pub more_names: u64,
+}
+
+/// The vendor of an engine inside somebody else's product.
+#[derive(Clone, Debug, Serialize)]
+pub struct EngineView {
+    /// Identifier of the engine's vendor.
+    pub vendor: String,
+    /// Its legal name.
+    pub vendor_name: String,
+    /// Country of its legal seat.
+    pub vendor_seat: CountryCode,
+    /// How the engine is inside.
+    pub relation: EngineRelation,
+}
+
+/// One sighting, enough to find it again.
+#[derive(Clone, Debug, Serialize)]
+pub struct SightingView {
+    /// What kind of fact.
+    pub kind: EvidenceKind,
+    /// The name.
+    pub value: String,
+    /// The rule that knew it.
+    pub rule_id: String,
+    /// Its version.
+    pub rule_version: u32,
+    /// The pattern of it that matched.
+    pub pattern: String,
+    /// The rule's confidence, weighed by the kind of evidence.
+    pub confidence: Confidence,
+    /// Position of the frame in the whole input.
+    pub seq: u64,
+    /// XXH3-64 of the frame's bytes.
+    pub frame_xxh3: String,
+    /// Timestamp of the frame.
+    pub timestamp: String,
+    /// The flow.
+    pub flow_id: u64,
+    /// The server contacted.
+    pub server_ip: IpAddr,
+}
+
+impl ExposureView {
+    /// One exposure in words.
+    pub fn of(key: &ExposureKey, exposure: &Exposure, rules: &Ruleset) -> Self {
+        let vendor = rules.vendor(key.vendor);
+        let engine = key.engine.map(|engine| {
+            let relation = exposure
+                .samples
+                .iter()
+                .find_map(|sample| rules.rule(sample.rule.rule).engine)
+                .map_or(EngineRelation::Engine, |engine| engine.relation);
+            let vendor = rules.vendor(engine);
+            EngineView {
+                vendor: vendor.id.clone(),
+                vendor_name: vendor.legal_name.clone(),
+                vendor_seat: vendor.jurisdiction,
+                relation,
+            }
+        });
+        let Traffic { flows, bytes_out, bytes_in, .. } = exposure.traffic;
+        Self {
+            host: Ipv6Addr::from(key.host).to_canonical(),
+            vendor: vendor.id.clone(),
+            vendor_name: vendor.legal_name.clone(),
+            vendor_seat: vendor.jurisdiction,
+            product: key.product.clone(),
+            engine,
+            purposes: exposure.purposes.iter().map(|(purpose, count)| (*purpose, *count)).collect(),
+            web_only: exposure.purposes.keys().all(|purpose| *purpose == Purpose::Web),
+            server_countries: exposure.server_countries.iter().copied().collect(),
+            operators: exposure.operators.iter().cloned().collect(),
+            flows,
+            bytes_out,
+            bytes_in,
+            first_seen: rfc3339(exposure.first_seen),
+            last_seen: rfc3339(exposure.last_seen),
+            confidence: exposure.confidence,
+            ech_offered: exposure.ech_offered,
+            evidence: exposure
+                .samples
+                .iter()
+                .map(|sample| {
+                    let rule = rules.rule(sample.rule.rule);
+                    SightingView {
+                        kind: sample.kind,
+                        value: printable(&sample.name).into_owned(),
+                        rule_id: rule.id.clone(),
+                        rule_version: rule.version,
+                        pattern: rules.pattern(sample.rule).to_owned(),
+                        confidence: sample.confidence,
+                        seq: sample.seq,
+                        frame_xxh3: format!("{:016x}", sample.frame_hash),
+                        timestamp: rfc3339(sample.time),
+                        flow_id: sample.flow.0,
+                        server_ip: Ipv6Addr::from(sample.server).to_canonical(),
+                    }
+                })
+                .collect(),
+            more_names: exposure.more_names,
+        }
+    }
+
+    /// The kinds of evidence it rests on.
+    pub fn evidence_kinds(&self) -> BTreeSet<EvidenceKind> {
+        self.evidence.iter().map(|sighting| sighting.kind).collect()
+    }
+}
+
+impl Summary {
+    /// Resolves everything; `frames`, `shards` and `inputs` come from the run, the rest from the ledger.
+    #[allow(clippy::too_many_arguments, reason = "the parts of a finished run, once")]
+    pub fn new(
+        ledger: &Ledger,
+        frames: FrameCounters,
+        shards: ShardCounters,
+        conservation: Conservation,
+        clock: ClockStats,
+        inputs: Vec<FileReport>,
+        operator_dataset: Dataset,
+        home_networks: Vec<String>,
+    ) -> Self {
+        let rules = ledger.rules();
+        let mut exposures: Vec<_> =
+            ledger.exposures().iter().map(|(key, exposure)| ExposureView::of(key, exposure, rules)).collect();
+        exposures.sort_by(|a, b| (a.host, &a.vendor, &a.product).cmp(&(b.host, &b.vendor, &b.product)));
+        let mut bytes = ledger.bytes().clone();
+        bytes.merge(&frames.outside_flows);
+        Self {
+            exposures,
+            bytes,
+            counters: ledger.counters().clone(),
+            frames,
+            shards,
+            conservation,
+            clock,
+            inputs,
+            ruleset: rules.digest().to_owned(),
+            country_dataset: CountryTable::embedded().dataset().clone(),
+            operator_dataset,
+            home_networks,
+            exposures_refused: ledger.exposures().refused,
+        }
+    }
+}

@@ -1,0 +1,12 @@
+//! Ordered events → JSON Lines shaped like Suricata's EVE; and the names that `avscope names` lists.
+//!
+//! **Invariants**: one event, one line; field names and types are a contract (`docs/EVENTS.md`); bytes of a name that are not
+//! printable are written as `\xNN`, so that a line is always valid JSON and a name never forges one.
+
+mod community_id;
+mod events;
+mod names;
+
+pub use community_id::community_id;
+pub use events::{EventWriter, SCHEMA_VERSION};
+pub use names::{NameRow, Names};

@@ -1,0 +1,62 @@
+//! Ordered events → the list of names, each with its addresses and how often it was seen.
+
+use std::collections::BTreeMap;
+use std::net::IpAddr;
+
+use serde::Serialize;
+
+use crate::aggregate::EventRef;
+use crate::model::{EvidenceKind, printable};
+
+/// Rows kept at most; more distinct names and ports than that are counted, not listed.
+const ROWS_MAX: usize = 10_000_000;
+
+/// One name between two addresses; the field order is that of the output.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+pub struct NameRow {
+    /// Where the name was read.
+    pub kind: EvidenceKind,
+    /// The name as on the wire, see [`printable`].
+    pub name: String,
+    /// Who asked for it.
+    pub src_ip: IpAddr,
+    /// From which port.
+    pub src_port: u16,
+    /// Whom it was asked of.
+    pub dest_ip: IpAddr,
+    /// On which port.
+    pub dest_port: u16,
+}
+
+/// All names seen.
+#[derive(Clone, Debug, Default)]
+pub struct Names {
+    rows: BTreeMap<NameRow, u64>,
+    /// Sightings that found no room.
+    pub refused: u64,
+}
+
+impl Names {
+    /// Takes the next event.
+    pub fn event(&mut self, event: EventRef<'_>) {
+        let EventRef::Named(named, name) = event else { return };
+        let row = NameRow {
+            kind: named.evidence.kind,
+            name: printable(name).into_owned(),
+            src_ip: named.client.ip(),
+            src_port: named.client.port,
+            dest_ip: named.server.ip(),
+            dest_port: named.server.port,
+        };
+        if self.rows.len() >= ROWS_MAX && !self.rows.contains_key(&row) {
+            self.refused += 1;
+            return;
+        }
+        *self.rows.entry(row).or_default() += 1;
+    }
+
+    /// The rows in order, with how often each was seen.
+    pub fn rows(&self) -> impl ExactSizeIterator<Item = (&NameRow, u64)> {
+        self.rows.iter().map(|(row, count)| (row, *count))
+    }
+}
