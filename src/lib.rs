@@ -2,6 +2,6 @@
 //! products, talk out of a network.
 
 pub mod attribute;
-
+pub mod cli;
 pub mod geo;
 pub mod model;
