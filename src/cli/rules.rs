@@ -239,7 +239,7 @@ fn shortened(names: &[&str]) -> String {
         .collect::<Vec<_>>()
         .join("\n");
     if let Some(more) = names.len().checked_sub(SHOWN).filter(|&more| more > 0) {
-        text.push_str(&format!("\nand {more} more"));
+        text = format!("{text}\nand {more} more");
     }
     text
 }
@@ -368,4 +368,103 @@ pub fn explain_name(ruleset: &Ruleset, name: &str, out: &mut dyn Write) -> std::
     }
     row("rule set", ruleset.digest())?;
     Ok(true)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::Parser;
+
+    #[derive(Parser)]
+    struct Line {
+        #[command(flatten)]
+        rules: RulesArgs,
+    }
+
+    fn ran(words: &[&str]) -> (String, ExitCode) {
+        let line = Line::parse_from([&["rules"], words].concat());
+        let mut out = Vec::new();
+        let code = run(&line.rules, &mut out).unwrap();
+        (String::from_utf8(out).unwrap(), code)
+    }
+
+    #[test]
+    fn the_built_in_rules_check_and_test_well() {
+        for words in [&["check"][..], &["test"][..]] {
+            let (text, code) = ran(words);
+            assert_eq!(code, ExitCode::SUCCESS, "{text}");
+            assert!(text.contains("contradicting: 0"), "{text}");
+        }
+        assert!(ran(&["test"]).0.contains("unproven: "));
+    }
+
+    #[test]
+    fn a_broken_file_is_named_with_its_line() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("acme.toml");
+        std::fs::write(
+            &path,
+            "format = 1\n[vendor]\nid = \"acme\"\nname = \"Acme\"\n",
+        )
+        .unwrap();
+        let (text, code) = ran(&["check", path.to_str().unwrap()]);
+        assert_eq!(code, ExitCode::from(UNUSABLE));
+        for part in ["acme.toml", "line 4", "`legal_name`"] {
+            assert!(text.contains(part), "{part} in {text}");
+        }
+    }
+
+    #[test]
+    fn a_file_that_claims_a_built_in_name_contradicts() {
+        let folder = tempfile::tempdir().unwrap();
+        let text = "format = 1\n[vendor]\nid = \"acme\"\nlegal_name = \"Acme\"\njurisdiction = \"CH\"\n\
+            [sources.a]\ntitle = \"A\"\n[[rule]]\nid = \"acme.update.a\"\nversion = 1\npurpose = \"update\"\n\
+            patterns = [\"kav8.zonealarm.com\"]\nconfidence = \"low\"\nsource = \"a\"\n\
+            source_class = \"unverified\"\nchecked = 2026-11-23\n";
+        std::fs::write(folder.path().join("acme.toml"), text).unwrap();
+        let (text, code) = ran(&["check", folder.path().to_str().unwrap()]);
+        assert_eq!(code, ExitCode::FAILURE);
+        assert!(text.contains("contradicting: 1"), "{text}");
+    }
+
+    #[test]
+    fn a_list_has_one_json_object_a_rule() {
+        let ruleset = Ruleset::builtin().unwrap();
+        let (text, _) = ran(&["list", "--vendor", "checkpoint", "--format", "json"]);
+        let rules: Vec<serde_json::Value> = text
+            .lines()
+            .map(|line| serde_json::from_str(line).unwrap())
+            .collect();
+        let vendor = ruleset.vendor_by_id("checkpoint").unwrap().number;
+        assert_eq!(
+            rules.len(),
+            ruleset.rules().filter(|rule| rule.vendor == vendor).count()
+        );
+        let embedded = rules
+            .iter()
+            .find(|rule| rule["patterns"][0] == "kav8.zonealarm.com")
+            .unwrap();
+        assert_eq!(embedded["engine"]["vendor"], "kaspersky");
+        assert_eq!(embedded["engine"]["jurisdiction"], "RU");
+        assert_eq!(embedded["jurisdiction"], "IL");
+    }
+
+    #[test]
+    fn an_explanation_names_both_vendors_and_both_seats() {
+        let mut out = Vec::new();
+        let ruleset = Ruleset::builtin().unwrap();
+        assert!(explain_name(&ruleset, "kav8.zonealarm.com", &mut out).unwrap());
+        let text = String::from_utf8(out).unwrap();
+        for part in [
+            "Check Point",
+            "AO Kaspersky Lab",
+            " IL\n",
+            " RU\n",
+            "sk83520",
+            ruleset.digest(),
+        ] {
+            assert!(text.contains(part), "{part} in {text}");
+        }
+        assert!(!explain_name(&ruleset, "zonealarm.com.evil.example", &mut Vec::new()).unwrap());
+    }
 }
