@@ -31,8 +31,15 @@ fn main() -> io::Result<()> {
 fn rule_file_names(folder: &Path) -> io::Result<Vec<String>> {
     let mut names = Vec::new();
     for entry in fs::read_dir(folder)? {
-        let name = entry?.file_name();
-        if let Some(name) = name.to_str().filter(|name| name.ends_with(".toml")) {
+        let path = entry?.path();
+        let is_rule_file = path
+            .extension()
+            .is_some_and(|extension| extension == "toml");
+        if let Some(name) = path
+            .file_name()
+            .and_then(|name| name.to_str())
+            .filter(|_| is_rule_file)
+        {
             names.push(name.to_owned());
         }
     }

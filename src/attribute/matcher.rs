@@ -218,6 +218,9 @@ const fn extend(hash: u64, byte: u8) -> u64 {
 }
 
 /// Looks any bytes up among a few patterns and compares with the plain definition.
+///
+/// # Panics
+/// If the two disagree.
 pub fn fuzz_matcher(name: &[u8]) {
     let patterns = [
         "*.ksn.vendor.example",

@@ -3,6 +3,7 @@
 //! **Invariants**: a [`Ruleset`] never changes once built; a look-up allocates nothing and cannot panic;
 //! a rule file that is wrong in any way yields an error that names file and line, and no rules.
 
+pub mod check;
 mod confidence;
 mod error;
 mod matcher;

@@ -365,7 +365,7 @@ impl Place<'_> {
 
     fn line_at(&self, offset: usize) -> usize {
         let before = self.text.as_bytes().get(..offset).unwrap_or_default();
-        before.iter().filter(|&&byte| byte == b'\n').count() + 1
+        before.split(|&byte| byte == b'\n').count()
     }
 
     fn wrong_at(&self, offset: usize, problem: String) -> RulesError {
@@ -546,7 +546,10 @@ fn spanned_id<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Strin
     }
 }
 
-/// Parses any text as a rule file and, if it is one, builds a rule set of it: neither may panic.
+/// Parses any text as a rule file and, if it is one, builds a rule set of it.
+///
+/// # Panics
+/// If a pattern of the file cannot be found in the rule set: a mistake here, never in the text.
 pub fn fuzz_rule_file(text: &str) {
     let Ok(value) = toml::from_str::<toml::Table>(text) else {
         return;

@@ -1,0 +1,470 @@
+//! `avscope rules` in: a check, a list or a test of rule files out, with an exit code.
+
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use anyhow::Context as _;
+use clap::{Args, Subcommand, ValueEnum};
+use comfy_table::{ContentArrangement, Table, presets};
+
+use crate::attribute::check::{Report, check_files, test_files};
+use crate::attribute::{Engine, Rule, RuleFiles, RuleMatch, Ruleset, SourceFile, ValidityDate};
+
+/// Check, list and test the rules that attribute names to vendors.
+#[derive(Debug, Args)]
+pub struct RulesArgs {
+    /// What to do with the rules.
+    #[command(subcommand)]
+    pub command: RulesCommand,
+}
+
+/// What to do with the rules.
+#[derive(Debug, Subcommand)]
+pub enum RulesCommand {
+    /// Check rule files: syntax, keys, sources, duplicate, contradicting and shadowed patterns.
+    ///
+    /// Each file or folder is checked together with the built-in rules, as `--rules` would use it: a file
+    /// replaces the built-in file of the same vendor. Without a path the built-in rules are checked.
+    #[command(
+        after_help = "Examples:\n  avscope rules check\n  avscope rules check my-rules/\n  \
+        avscope rules check my-rules/acme.toml\n\nExit code: 0 if all is well, 1 if something was found, \
+        2 if a file cannot be read or parsed."
+    )]
+    Check {
+        /// Rule files, or folders of them.
+        #[arg(value_name = "DIR|FILE")]
+        paths: Vec<PathBuf>,
+    },
+    /// List rules: names, purpose, engine, confidence and source.
+    #[command(
+        after_help = "Examples:\n  avscope rules list\n  avscope rules list --vendor kaspersky\n  \
+        avscope rules list --format json | jq 'select(.engine)'"
+    )]
+    List {
+        /// Only the rules of this vendor.
+        #[arg(long, value_name = "ID")]
+        vendor: Option<String>,
+        /// A table for people, or one JSON object a line.
+        #[arg(long, value_enum, default_value_t = ListFormat::Table)]
+        format: ListFormat,
+        /// Folder of rule files that add to the built-in rules or replace those of the same vendor.
+        #[arg(long, value_name = "DIR")]
+        rules: Option<PathBuf>,
+    },
+    /// Run the samples of all rules, and list rules that no independent sample proves.
+    #[command(
+        after_help = "Examples:\n  avscope rules test\n  avscope rules test --rules my-rules/\n\n\
+        Exit code: 0 if every sample is judged as it must be and every rule is exercised; 1 if not. \
+        Unproven rules alone do not fail."
+    )]
+    Test {
+        /// Folder of rule files that add to the built-in rules or replace those of the same vendor.
+        #[arg(long, value_name = "DIR")]
+        rules: Option<PathBuf>,
+    },
+}
+
+/// How `rules list` writes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum ListFormat {
+    /// A table for people.
+    Table,
+    /// One JSON object a line.
+    Json,
+}
+
+/// Exit code where a file cannot be read or parsed.
+const UNUSABLE: u8 = 2;
+
+/// Runs `avscope rules`; what it finds goes to `out`.
+pub fn run(args: &RulesArgs, out: &mut dyn Write) -> anyhow::Result<ExitCode> {
+    match &args.command {
+        RulesCommand::Check { paths } => check(paths, out),
+        RulesCommand::List {
+            vendor,
+            format,
+            rules,
+        } => {
+            let ruleset = match rules {
+                Some(folder) => Ruleset::with_directory(folder)?,
+                None => Ruleset::builtin()?,
+            };
+            list(&ruleset, vendor.as_deref(), *format, out)
+        }
+        RulesCommand::Test { rules } => {
+            let files = match rules {
+                Some(folder) => RuleFiles::builtin_with_folder(folder)?,
+                None => RuleFiles::builtin()?,
+            };
+            let report = test_files(&files)?;
+            write_report(&report, &files.digest(), out)?;
+            write_findings("unproven", &report.unproven, out)?;
+            Ok(if report.passed() {
+                ExitCode::SUCCESS
+            } else {
+                ExitCode::FAILURE
+            })
+        }
+    }
+}
+
+fn check(paths: &[PathBuf], out: &mut dyn Write) -> anyhow::Result<ExitCode> {
+    // Every file that cannot be used is named, not only the first.
+    let mut given = Vec::new();
+    let mut unusable = false;
+    for path in paths {
+        match read(path) {
+            Ok(files) => given.extend(files),
+            Err(error) => {
+                unusable = true;
+                writeln!(out, "{error}")?;
+            }
+        }
+    }
+    if unusable {
+        return Ok(ExitCode::from(UNUSABLE));
+    }
+    let report = RuleFiles::from_files(given)
+        .and_then(|given| RuleFiles::builtin()?.overridden_by(given.files().to_vec()))
+        .and_then(|files| Ok((check_files(&files)?, files.digest())));
+    match report {
+        Ok((report, digest)) => {
+            write_report(&report, &digest, out)?;
+            Ok(if report.passed() {
+                ExitCode::SUCCESS
+            } else {
+                ExitCode::FAILURE
+            })
+        }
+        Err(error) => {
+            writeln!(out, "{error}")?;
+            Ok(ExitCode::from(UNUSABLE))
+        }
+    }
+}
+
+fn read(path: &Path) -> Result<Vec<SourceFile>, crate::attribute::RulesError> {
+    if path.is_dir() {
+        Ok(RuleFiles::folder(path)?.files().to_vec())
+    } else {
+        Ok(vec![SourceFile::read(path)?])
+    }
+}
+
+fn write_report(report: &Report, digest: &str, out: &mut dyn Write) -> std::io::Result<()> {
+    writeln!(
+        out,
+        "{} vendors, {} rules, {} patterns, {} samples; digest {digest}",
+        report.vendors, report.rules, report.patterns, report.samples
+    )?;
+    for (word, findings) in report.failures() {
+        write_findings(word, findings, out)?;
+    }
+    Ok(())
+}
+
+fn write_findings(
+    word: &str,
+    findings: &[crate::attribute::check::Finding],
+    out: &mut dyn Write,
+) -> std::io::Result<()> {
+    writeln!(out, "{word}: {}", findings.len())?;
+    for finding in findings {
+        writeln!(out, "  {finding}")?;
+    }
+    Ok(())
+}
+
+fn list(
+    ruleset: &Ruleset,
+    vendor: Option<&str>,
+    format: ListFormat,
+    out: &mut dyn Write,
+) -> anyhow::Result<ExitCode> {
+    let wanted = vendor
+        .map(|id| {
+            ruleset
+                .vendor_by_id(id)
+                .map(|vendor| vendor.number)
+                .with_context(|| {
+                    let known: Vec<&str> =
+                        ruleset.vendors().map(|vendor| vendor.id.as_str()).collect();
+                    format!("no vendor {id:?}; known: {}", known.join(", "))
+                })
+        })
+        .transpose()?;
+    let rules = ruleset
+        .rules()
+        .filter(|rule| wanted.is_none_or(|wanted| rule.vendor == wanted));
+    match format {
+        ListFormat::Table => {
+            let mut table = Table::new();
+            table
+                .load_style(presets::UTF8_HORIZONTAL_ONLY)
+                .set_content_arrangement(ContentArrangement::Dynamic)
+                .set_header(["rule", "seat", "product", "engine", "confidence", "names"]);
+            for rule in rules {
+                let names: Vec<&str> = ruleset.patterns_of(rule.number).collect();
+                table.add_row([
+                    rule.id.clone(),
+                    ruleset.vendor(rule.vendor).jurisdiction.to_string(),
+                    rule.product.clone().unwrap_or_default(),
+                    rule.engine
+                        .map(|engine| engine_text(ruleset, engine))
+                        .unwrap_or_default(),
+                    rule.confidence.to_string(),
+                    shortened(&names),
+                ]);
+            }
+            writeln!(out, "{table}")?;
+        }
+        ListFormat::Json => {
+            for rule in rules {
+                serde_json::to_writer(&mut *out, &rule_json(ruleset, rule))?;
+                writeln!(out)?;
+            }
+        }
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// The first names, and how many more there are.
+fn shortened(names: &[&str]) -> String {
+    const SHOWN: usize = 3;
+    let mut text = names
+        .iter()
+        .take(SHOWN)
+        .copied()
+        .collect::<Vec<_>>()
+        .join("\n");
+    if let Some(more) = names.len().checked_sub(SHOWN).filter(|&more| more > 0) {
+        text = format!("{text}\nand {more} more");
+    }
+    text
+}
+
+fn engine_text(ruleset: &Ruleset, engine: Engine) -> String {
+    let vendor = ruleset.vendor(engine.vendor);
+    format!(
+        "{} ({}), {}",
+        vendor.id, vendor.jurisdiction, engine.relation
+    )
+}
+
+fn rule_json(ruleset: &Ruleset, rule: &Rule) -> serde_json::Value {
+    let vendor = ruleset.vendor(rule.vendor);
+    let engine = rule.engine.map(|engine| {
+        let vendor = ruleset.vendor(engine.vendor);
+        serde_json::json!({
+            "vendor": vendor.id,
+            "jurisdiction": vendor.jurisdiction,
+            "relation": engine.relation,
+        })
+    });
+    let date = |date: Option<ValidityDate>| date.map(|date| date.to_string());
+    serde_json::json!({
+        "id": rule.id,
+        "version": rule.version,
+        "vendor": vendor.id,
+        "jurisdiction": vendor.jurisdiction,
+        "product": rule.product,
+        "purpose": rule.purpose,
+        "serves": rule.serves,
+        "engine": engine,
+        "indicates": rule.indicates,
+        "confidence": rule.confidence,
+        "source": rule.source,
+        "source_class": rule.source_class,
+        "checked": rule.checked.to_string(),
+        "valid_from": date(rule.valid_from),
+        "valid_until": date(rule.valid_until),
+        "ports": rule.ports,
+        "protocols": rule.protocols,
+        "note": rule.note,
+        "patterns": ruleset.patterns_of(rule.number).collect::<Vec<_>>(),
+    })
+}
+
+/// The vendor part of `avscope explain NAME`: who is behind the name, by which rule, on whose word.
+///
+/// Returns whether a rule judges the name.
+pub fn explain_name(ruleset: &Ruleset, name: &str, out: &mut dyn Write) -> std::io::Result<bool> {
+    let mut matches = ruleset.matches(name.as_bytes());
+    let Some(decided) = matches.pop() else {
+        writeln!(out, "{name}: no rule judges this name")?;
+        return Ok(false);
+    };
+    let rule = ruleset.rule(decided.rule);
+    let vendor = ruleset.vendor(rule.vendor);
+    let mut row = |label: &str, text: &str| writeln!(out, "  {label:<13}{text}");
+    row("name", name)?;
+    row("vendor", &format!("{} ({})", vendor.legal_name, vendor.id))?;
+    row("seat", vendor.jurisdiction.as_str())?;
+    if let Some(note) = &vendor.jurisdiction_note {
+        row("", note)?;
+    }
+    row(
+        "product",
+        rule.product.as_deref().unwrap_or("not known from the name"),
+    )?;
+    row("purpose", rule.purpose.as_str())?;
+    if let Some(serves) = &rule.serves {
+        row("serves", serves)?;
+    }
+    if let Some(engine) = rule.engine {
+        let maker = ruleset.vendor(engine.vendor);
+        row(
+            "engine",
+            &format!("{} ({}), {}", maker.legal_name, maker.id, engine.relation),
+        )?;
+        row("engine seat", maker.jurisdiction.as_str())?;
+    }
+    row("indicates", rule.indicates.as_str())?;
+    row(
+        "confidence",
+        &format!("{}, before the evidence is weighed", rule.confidence),
+    )?;
+    row(
+        "rule",
+        &format!(
+            "{} version {}, {}:{}",
+            rule.id, rule.version, rule.file, rule.line
+        ),
+    )?;
+    row("pattern", ruleset.pattern(decided))?;
+    row(
+        "source",
+        &format!(
+            "{} ({}), checked {}",
+            rule.source, rule.source_class, rule.checked
+        ),
+    )?;
+    if rule.valid_from.is_some() || rule.valid_until.is_some() {
+        let day =
+            |day: Option<ValidityDate>| day.map_or("not known".to_owned(), |day| day.to_string());
+        row(
+            "valid",
+            &format!(
+                "from {} until {}",
+                day(rule.valid_from),
+                day(rule.valid_until)
+            ),
+        )?;
+    }
+    if let Some(note) = &rule.note {
+        row("note", note)?;
+    }
+    for RuleMatch { rule, pattern } in matches.into_iter().rev() {
+        let wider = ruleset.rule(rule);
+        row(
+            "passed over",
+            &format!(
+                "{} of rule {}",
+                ruleset.pattern(RuleMatch { rule, pattern }),
+                wider.id
+            ),
+        )?;
+    }
+    row("rule set", ruleset.digest())?;
+    Ok(true)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::Parser;
+
+    #[derive(Parser)]
+    struct Line {
+        #[command(flatten)]
+        rules: RulesArgs,
+    }
+
+    fn ran(words: &[&str]) -> (String, ExitCode) {
+        let line = Line::parse_from([&["rules"], words].concat());
+        let mut out = Vec::new();
+        let code = run(&line.rules, &mut out).unwrap();
+        (String::from_utf8(out).unwrap(), code)
+    }
+
+    #[test]
+    fn the_built_in_rules_check_and_test_well() {
+        for words in [&["check"][..], &["test"][..]] {
+            let (text, code) = ran(words);
+            assert_eq!(code, ExitCode::SUCCESS, "{text}");
+            assert!(text.contains("contradicting: 0"), "{text}");
+        }
+        assert!(ran(&["test"]).0.contains("unproven: "));
+    }
+
+    #[test]
+    fn a_broken_file_is_named_with_its_line() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("acme.toml");
+        std::fs::write(
+            &path,
+            "format = 1\n[vendor]\nid = \"acme\"\nname = \"Acme\"\n",
+        )
+        .unwrap();
+        let (text, code) = ran(&["check", path.to_str().unwrap()]);
+        assert_eq!(code, ExitCode::from(UNUSABLE));
+        for part in ["acme.toml", "line 4", "`legal_name`"] {
+            assert!(text.contains(part), "{part} in {text}");
+        }
+    }
+
+    #[test]
+    fn a_file_that_claims_a_built_in_name_contradicts() {
+        let folder = tempfile::tempdir().unwrap();
+        let text = "format = 1\n[vendor]\nid = \"acme\"\nlegal_name = \"Acme\"\njurisdiction = \"CH\"\n\
+            [sources.a]\ntitle = \"A\"\n[[rule]]\nid = \"acme.update.a\"\nversion = 1\npurpose = \"update\"\n\
+            patterns = [\"kav8.zonealarm.com\"]\nconfidence = \"low\"\nsource = \"a\"\n\
+            source_class = \"unverified\"\nchecked = 2026-11-23\n";
+        std::fs::write(folder.path().join("acme.toml"), text).unwrap();
+        let (text, code) = ran(&["check", folder.path().to_str().unwrap()]);
+        assert_eq!(code, ExitCode::FAILURE);
+        assert!(text.contains("contradicting: 1"), "{text}");
+    }
+
+    #[test]
+    fn a_list_has_one_json_object_a_rule() {
+        let ruleset = Ruleset::builtin().unwrap();
+        let (text, _) = ran(&["list", "--vendor", "checkpoint", "--format", "json"]);
+        let rules: Vec<serde_json::Value> = text
+            .lines()
+            .map(|line| serde_json::from_str(line).unwrap())
+            .collect();
+        let vendor = ruleset.vendor_by_id("checkpoint").unwrap().number;
+        assert_eq!(
+            rules.len(),
+            ruleset.rules().filter(|rule| rule.vendor == vendor).count()
+        );
+        let embedded = rules
+            .iter()
+            .find(|rule| rule["patterns"][0] == "kav8.zonealarm.com")
+            .unwrap();
+        assert_eq!(embedded["engine"]["vendor"], "kaspersky");
+        assert_eq!(embedded["engine"]["jurisdiction"], "RU");
+        assert_eq!(embedded["jurisdiction"], "IL");
+    }
+
+    #[test]
+    fn an_explanation_names_both_vendors_and_both_seats() {
+        let mut out = Vec::new();
+        let ruleset = Ruleset::builtin().unwrap();
+        assert!(explain_name(&ruleset, "kav8.zonealarm.com", &mut out).unwrap());
+        let text = String::from_utf8(out).unwrap();
+        for part in [
+            "Check Point",
+            "AO Kaspersky Lab",
+            " IL\n",
+            " RU\n",
+            "sk83520",
+            ruleset.digest(),
+        ] {
+            assert!(text.contains(part), "{part} in {text}");
+        }
+        assert!(!explain_name(&ruleset, "zonealarm.com.evil.example", &mut Vec::new()).unwrap());
+    }
+}
