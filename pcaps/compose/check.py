@@ -76,6 +76,16 @@ def check_packets(capture: Path, packets: int, tcp_flows: int | None) -> list[st
     return differences + ([f"{len(large)} frames larger than a wire carries, the first is {large[0][0]}"] if large else [])
 
 
+def check_times(capture: Path, expected: dict) -> list[str]:
+    """First and last packet time to the nanosecond, in whatever clock the file counts."""
+    if "first_time_ns" not in expected:
+        return []
+    stamps = [row[0].partition(".") for row in tshark(capture, ["frame.time_epoch"])]
+    found = [int(seconds) * 10**9 + int(rest.ljust(9, "0")) for seconds, _, rest in (stamps[0], stamps[-1])]
+    wanted = [expected["first_time_ns"], expected["last_time_ns"]]
+    return [] if found == wanted else [f"first and last time: {found} instead of {wanted}"]
+
+
 def check_bytes(capture: Path, expected: dict) -> list[str]:
     """TLS and HTTP carry at least the bytes that the applications exchanged."""
     sums: Counter = Counter()
@@ -117,7 +127,21 @@ def check_cases(capture: Path, expected: dict) -> None:
 def check_file(capture: Path, expected: dict) -> list[str]:
     packets = expected.get("packets", expected.get("readable_packets"))
     differences = check_packets(capture, packets, expected["flows"]["tcp"]) + check_names(capture, expected)
+    differences += check_times(capture, expected)
     return differences + check_bytes(capture, expected) + check_attempts(capture, expected)
+
+
+def check_readme(folder: Path, capture: Path, packets: int) -> list[str]:
+    """The row of a capture in README.md ends with its number of packets, which each recording changes."""
+    readme = folder / "README.md"
+    if not readme.exists():
+        return []
+    start = f"| `{capture.relative_to(folder)}` |"
+    rows = [line for line in readme.read_text().splitlines() if line.startswith(start)]
+    if not rows:
+        return [f"README.md has no row for {capture.relative_to(folder)}"]
+    said = rows[0].rstrip(" |").rsplit("|", 1)[-1].strip().replace(",", "")
+    return [] if said == str(packets) else [f"README.md says {said} packets instead of {packets}"]
 
 
 def check(folder: Path) -> int:
@@ -134,6 +158,7 @@ def check(folder: Path) -> int:
         raise ComposeError(f"{folder} holds no *.expected.json: nothing to check")
     for capture, expected in jobs:
         differences = check_file(capture, expected)
+        differences += check_readme(folder, capture, expected.get("packets", expected.get("readable_packets")))
         names = len(expected["names"])
         print(f"{capture.relative_to(folder)}: {names} names, {expected['flows']['tcp']} TCP connections: {'agrees' if not differences else 'DIFFERS'}")
         for difference in differences:

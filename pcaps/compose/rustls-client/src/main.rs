@@ -1,5 +1,5 @@
 //! Turns a bound source address, a server address and a name into one HTTP request over TLS,
-//! whose ClientHello offers X25519MLKEM768 and is therefore larger than one TCP segment.
+//! whose `ClientHello` offers X25519MLKEM768 and is therefore larger than one TCP segment.
 //!
 //! `rustls-client BIND CONNECT NAME CA.pem < request > response`
 
@@ -30,7 +30,11 @@ fn main() -> Result<(), Box<dyn Error>> {
         .with_no_client_auth();
     let session = ClientConnection::new(Arc::new(config), ServerName::try_from(name.clone())?)?;
 
-    let socket = Socket::new(Domain::for_address(connect), Type::STREAM, Some(Protocol::TCP))?;
+    let socket = Socket::new(
+        Domain::for_address(connect),
+        Type::STREAM,
+        Some(Protocol::TCP),
+    )?;
     socket.set_reuse_address(true)?;
     socket.bind(&bind.into())?;
     socket.connect(&connect.into())?;
