@@ -51,7 +51,12 @@ pub struct Addresses {
 impl Addresses {
     /// A home network of `hosts` hosts, of whose flows `v6_permille` in a thousand use IPv6.
     pub fn new(hosts: u64, v6_permille: u64) -> Self {
-        Self { hosts, at_home: 0, outside: 0, v6_permille }
+        Self {
+            hosts,
+            at_home: 0,
+            outside: 0,
+            v6_permille,
+        }
     }
 
     /// How many flows can begin at home before a tuple would return.
@@ -80,7 +85,9 @@ impl Addresses {
         if v6 {
             let site = if index.is_multiple_of(4) { 2 } else { 1 };
             let low = [u16::from(a), u16::from_be_bytes([b, c])];
-            IpAddr::V6(Ipv6Addr::new(0xfd3c, 0x71a2, 0x9e05, site, 0, 0, low[0], low[1]))
+            IpAddr::V6(Ipv6Addr::new(
+                0xfd3c, 0x71a2, 0x9e05, site, 0, 0, low[0], low[1],
+            ))
         } else if index.is_multiple_of(4) && index < 0x3_0000 {
             let [_, _, b, c] = (((index / 4 + 1) * 40_503) as u32).to_be_bytes();
             IpAddr::V4(Ipv4Addr::new(192, 168, b, c))
@@ -97,7 +104,16 @@ impl Addresses {
         let [_, block, c, d] = ((index * 40_503 & 0x3_ffff) as u32).to_be_bytes();
         let address = if v6 {
             let low = u16::from_be_bytes([c, d]);
-            IpAddr::V6(Ipv6Addr::new(0x2a01, 0x04f8, 0xc0c0, u16::from(block), 0, 0, 0, low))
+            IpAddr::V6(Ipv6Addr::new(
+                0x2a01,
+                0x04f8,
+                0xc0c0,
+                u16::from(block),
+                0,
+                0,
+                0,
+                low,
+            ))
         } else {
             // 84.184.0.0 to 84.187.255.255: no server of this generator lives there.
             IpAddr::V4(Ipv4Addr::new(84, 184 | block, c, d))
@@ -135,7 +151,16 @@ impl Addresses {
         let [_, _, _, _, _, a, b, c] = count.to_be_bytes();
         let peer = if v6 {
             let low = u16::from_be_bytes([b, c]);
-            IpAddr::V6(Ipv6Addr::new(0x2a01, 0x04f8, 0xecc0, 0, 0, 0, u16::from(a), low))
+            IpAddr::V6(Ipv6Addr::new(
+                0x2a01,
+                0x04f8,
+                0xecc0,
+                0,
+                0,
+                0,
+                u16::from(a),
+                low,
+            ))
         } else {
             // 213.128.0.0 to 213.191.255.255: no other flow of this generator goes there.
             IpAddr::V4(Ipv4Addr::new(213, 128 | (a & 0x3f), b, c))
@@ -154,7 +179,16 @@ fn outside(number: u64, v6: bool) -> IpAddr {
     if v6 {
         let [a, b] = OUTSIDE_V6[(mixed % 3) as usize];
         let part = |shift: u64| (mixed >> shift) as u16;
-        IpAddr::V6(Ipv6Addr::new(a, b, part(8) & 0x7fff, part(23), 0, 0, part(32), part(48)))
+        IpAddr::V6(Ipv6Addr::new(
+            a,
+            b,
+            part(8) & 0x7fff,
+            part(23),
+            0,
+            0,
+            part(32),
+            part(48),
+        ))
     } else {
         let [a, b] = OUTSIDE_V4[(mixed % 16) as usize];
         let [c, d, ..] = (mixed >> 8).to_le_bytes();

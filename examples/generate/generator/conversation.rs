@@ -99,11 +99,21 @@ impl Conversation {
         let mut rest = bytes;
         let mut first = cut.filter(|cut| (1..bytes.len()).contains(cut));
         while !rest.is_empty() {
-            let length = first.take().unwrap_or(SEGMENT_MAXIMUM).min(SEGMENT_MAXIMUM).min(rest.len());
+            let length = first
+                .take()
+                .unwrap_or(SEGMENT_MAXIMUM)
+                .min(SEGMENT_MAXIMUM)
+                .min(rest.len());
             let (now, later) = rest.split_at(length);
             let start = self.blob.len() as u32;
             self.blob.extend_from_slice(now);
-            self.data(side, Payload::Blob { start, length: length as u16 });
+            self.data(
+                side,
+                Payload::Blob {
+                    start,
+                    length: length as u16,
+                },
+            );
             rest = later;
         }
     }
@@ -144,6 +154,7 @@ impl Conversation {
     pub fn close(&mut self, side: Side) {
         self.send(side, flags::FIN | flags::ACK, Payload::Empty);
         self.travel();
+        self.acknowledge(side.other());
         self.send(side.other(), flags::FIN | flags::ACK, Payload::Empty);
         self.travel();
         self.acknowledge(side);
@@ -165,10 +176,14 @@ impl Conversation {
 
     /// Lets two neighbouring data segments of one side arrive in the wrong order.
     pub fn swap_two(&mut self, random: &mut Random) {
-        let Some(first) = self.random_data(random) else { return };
+        let Some(first) = self.random_data(random) else {
+            return;
+        };
         let side = self.steps[first].side;
         let later = (first + 1..self.steps.len()).find(|index| is_data(&self.steps[*index]));
-        let Some(second) = later.filter(|index| self.steps[*index].side == side) else { return };
+        let Some(second) = later.filter(|index| self.steps[*index].side == side) else {
+            return;
+        };
         // Only inside one burst: across a question and its answer no network swaps.
         if self.steps[first].at.abs_diff(self.steps[second].at) > MILLISECOND {
             return;
@@ -219,7 +234,10 @@ fn mark_name(steps: &mut [Step], (start, end): (u32, u32)) {
     let mut seen = Vec::with_capacity(4);
     let mut missing = end - start;
     for step in steps {
-        if let Payload::Blob { start: first, length } = step.payload
+        if let Payload::Blob {
+            start: first,
+            length,
+        } = step.payload
             && (start..end).contains(&first)
             && !seen.contains(&first)
         {

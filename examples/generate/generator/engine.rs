@@ -58,7 +58,12 @@ impl GenerateError {
         if (low..=high).contains(&given) {
             Ok(given)
         } else {
-            Err(Self::OutOfRange { option, given, low, high })
+            Err(Self::OutOfRange {
+                option,
+                given,
+                low,
+                high,
+            })
         }
     }
 }
@@ -80,14 +85,20 @@ pub fn generate(options: &Options) -> Result<Truth, GenerateError> {
         Shape::Small => Box::new(load::Small::new(options)?),
         Shape::Concurrent => Box::new(load::Concurrent::new(options)?),
     };
-    let failed = |source| GenerateError::Write { path: options.output.clone(), source };
+    let failed = |source| GenerateError::Write {
+        path: options.output.clone(),
+        source,
+    };
     let flows: Option<Box<dyn Write>> = match &options.flows_truth {
         Some(path) => Some(Box::new(create(path)?)),
         None => None,
     };
     let mut random = Random::new(options.seed ^ 0x6e6f_6973_6500);
     let mut run = Run {
-        builder: FrameBuilder::new(&mut random, matches!(options.shape, Shape::Office | Shape::Small)),
+        builder: FrameBuilder::new(
+            &mut random,
+            matches!(options.shape, Shape::Office | Shape::Small),
+        ),
         writer: PcapWriter::new(create(&options.output)?, options.nanoseconds).map_err(failed)?,
         ledger: Ledger::new(options, flows),
         open: Vec::new(),
@@ -119,7 +130,10 @@ fn write_truth(capture: &Path, truth: &Truth) -> Result<(), GenerateError> {
 fn create(path: &Path) -> Result<BufWriter<File>, GenerateError> {
     match File::create(path) {
         Ok(file) => Ok(BufWriter::with_capacity(BUFFER_BYTES, file)),
-        Err(source) => Err(GenerateError::Write { path: path.to_path_buf(), source }),
+        Err(source) => Err(GenerateError::Write {
+            path: path.to_path_buf(),
+            source,
+        }),
     }
 }
 
@@ -161,7 +175,10 @@ impl Run<'_> {
     }
 
     fn begin(&mut self, flow: Flow, at: u64) {
-        let entry = Some(OpenFlow { flow, began_with_syn: false });
+        let entry = Some(OpenFlow {
+            flow,
+            began_with_syn: false,
+        });
         let place = if let Some(place) = self.free.pop() {
             self.open[place as usize] = entry;
             place
@@ -174,14 +191,27 @@ impl Run<'_> {
 
     /// Sends the packet that is due next.
     fn step(&mut self) -> Result<(), GenerateError> {
-        let Some(mut top) = self.due.peek_mut() else { return Ok(()) };
+        let Some(mut top) = self.due.peek_mut() else {
+            return Ok(());
+        };
         let Reverse((_, place)) = *top;
         let entry = &mut self.open[place as usize];
-        let Some(OpenFlow { flow, began_with_syn }) = entry else { return Ok(()) };
-        let Some(step) = flow.take() else { return Ok(()) };
+        let Some(OpenFlow {
+            flow,
+            began_with_syn,
+        }) = entry
+        else {
+            return Ok(());
+        };
+        let Some(step) = flow.take() else {
+            return Ok(());
+        };
         let frame = self.builder.build(flow, &step);
         let written = self.writer.write(step.at, frame.bytes);
-        written.map_err(|source| GenerateError::Write { path: self.path.to_path_buf(), source })?;
+        written.map_err(|source| GenerateError::Write {
+            path: self.path.to_path_buf(),
+            source,
+        })?;
         self.ledger.frame(flow.vlan, frame.ip_length);
         flow.packets[step.side.index()] += 1;
         flow.bytes[step.side.index()] += frame.ip_length;
@@ -207,7 +237,10 @@ impl Run<'_> {
         if let Some(done) = entry.take() {
             self.free.push(place);
             let counted = self.ledger.flow(&done.flow, done.began_with_syn);
-            counted.map_err(|source| GenerateError::Write { path: self.path.to_path_buf(), source })?;
+            counted.map_err(|source| GenerateError::Write {
+                path: self.path.to_path_buf(),
+                source,
+            })?;
         }
         Ok(())
     }
@@ -218,7 +251,10 @@ impl Run<'_> {
         self.writer
             .finish()
             .and_then(|()| self.ledger.finish(bytes))
-            .map_err(|source| GenerateError::Write { path: path.to_path_buf(), source })
+            .map_err(|source| GenerateError::Write {
+                path: path.to_path_buf(),
+                source,
+            })
     }
 }
 

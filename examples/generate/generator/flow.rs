@@ -174,7 +174,8 @@ impl Flow {
 
     /// Keeps only the first `count` packets of a plan without repetition.
     pub fn cut(&mut self, count: u64) {
-        self.steps.truncate(usize::try_from(count).unwrap_or(usize::MAX));
+        self.steps
+            .truncate(usize::try_from(count).unwrap_or(usize::MAX));
     }
 
     /// When the next packet is due; `None` when the plan is done.
@@ -208,7 +209,10 @@ impl Flow {
     /// Gives the blob's memory back once no later step refers to it.
     pub fn release_blob(&mut self) {
         let later = &self.steps[self.cursor.min(self.steps.len())..];
-        if !later.iter().any(|step| matches!(step.payload, Payload::Blob { .. })) {
+        if !later
+            .iter()
+            .any(|step| matches!(step.payload, Payload::Blob { .. }))
+        {
             self.blob = Vec::new();
         }
     }

@@ -31,9 +31,12 @@ const X25519_MLKEM768_SHARE: usize = 1216;
 const PADDED_HANDSHAKE: usize = 512;
 
 const CIPHERS_13: [u16; 3] = [0x1301, 0x1302, 0x1303];
-const CIPHERS_12: [u16; 10] =
-    [0xc02b, 0xc02f, 0xc02c, 0xc030, 0xcca9, 0xcca8, 0xc013, 0xc014, 0x009c, 0x009d];
-const SIGNATURES: [u16; 8] = [0x0403, 0x0804, 0x0401, 0x0503, 0x0805, 0x0501, 0x0806, 0x0601];
+const CIPHERS_12: [u16; 10] = [
+    0xc02b, 0xc02f, 0xc02c, 0xc030, 0xcca9, 0xcca8, 0xc013, 0xc014, 0x009c, 0x009d,
+];
+const SIGNATURES: [u16; 8] = [
+    0x0403, 0x0804, 0x0401, 0x0503, 0x0805, 0x0501, 0x0806, 0x0601,
+];
 
 fn put(bytes: &mut Vec<u8>, value: u16) {
     bytes.extend_from_slice(&value.to_be_bytes());
@@ -73,8 +76,11 @@ fn server_name(name: &str) -> Vec<u8> {
 }
 
 fn protocols(random: &mut Random) -> Vec<u8> {
-    let list: &[u8] =
-        if random.one_in(4) { b"\x08http/1.1" } else { b"\x02h2\x08http/1.1" };
+    let list: &[u8] = if random.one_in(4) {
+        b"\x08http/1.1"
+    } else {
+        b"\x02h2\x08http/1.1"
+    };
     let mut body = Vec::with_capacity(list.len() + 2);
     put(&mut body, list.len() as u16);
     body.extend_from_slice(list);
@@ -213,11 +219,15 @@ pub fn client_hello(style: Style, name: Option<&str>, random: &mut Random) -> Cl
     }
     put(&mut body, extension_bytes.len() as u16);
     body.extend_from_slice(&extension_bytes);
-    ClientHello { record: record(0x0301, 1, &body), session_id, style }
+    ClientHello {
+        record: record(0x0301, 1, &body),
+        session_id,
+        style,
+    }
 }
 
 /// The `ServerHello` record that accepts `hello`.
-pub fn server_hello(hello: &ClientHello, random: &mut Random) -> Vec<u8> {
+fn server_hello(hello: &ClientHello, random: &mut Random) -> Vec<u8> {
     let mut body = Vec::with_capacity(160);
     put(&mut body, 0x0303);
     random.append(&mut body, 32);
@@ -241,4 +251,20 @@ pub fn server_hello(hello: &ClientHello, random: &mut Random) -> Vec<u8> {
     put(&mut body, extension_bytes.len() as u16);
     body.extend_from_slice(&extension_bytes);
     record(0x0303, 2, &body)
+}
+
+/// The first flight of a server: its hello, its change of cipher and, from there on unreadable, what
+/// ends its handshake (RFC 5246 §7.3 for a resumed session, RFC 8446 §2 and D.4).
+pub fn server_flight(hello: &ClientHello, random: &mut Random) -> Vec<u8> {
+    let mut bytes = server_hello(hello, random);
+    bytes.extend_from_slice(&[20, 3, 3, 0, 1, 1]);
+    let (kind, length) = if hello.style.offers_13() {
+        (23, random.between(200, 360) as u16)
+    } else {
+        (22, 40)
+    };
+    bytes.extend_from_slice(&[kind, 3, 3]);
+    put(&mut bytes, length);
+    random.append(&mut bytes, usize::from(length));
+    bytes
 }

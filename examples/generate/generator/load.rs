@@ -4,7 +4,7 @@ use super::addresses::Addresses;
 use super::conversation::{Conversation, MICROSECOND, MILLISECOND, SECOND};
 use super::engine::{FlowSource, GenerateError, check_flows};
 use super::flow::{Flow, Key, NameKind, Payload, Repeat, Side, Step};
-use super::hello::{Style, client_hello, server_hello};
+use super::hello::{Style, client_hello, server_flight};
 use super::names::Names;
 use super::options::Options;
 use super::packet::{Transport, flags};
@@ -16,16 +16,32 @@ const BULK_FLOWS: u64 = 100;
 /// Two 1,400-byte IP packets and an acknowledgement, with Ethernet and record headers.
 const BULK_CYCLE_BYTES: u64 = 2 * (1_400 + 14 + 16) + 40 + 14 + 16;
 const SYN_FLOOD_PER_SECOND: u64 = 100_000;
+/// The echo service (RFC 862): tools expect nothing of what it carries.
+const PEER_PORT: u16 = 7;
 const SMALL_PACKETS_PER_SECOND: u64 = 1_000_000;
 
 fn key(addresses: &mut Addresses, server: u64, port: u16, transport: Transport) -> Key {
     let (client, client_port) = addresses.home_end();
-    let outside = Addresses::server(server, scatter(u64::from(client_port)) % 4, client.is_ipv6());
-    Key { addresses: [client, outside], ports: [client_port, port], transport }
+    let outside = Addresses::server(
+        server,
+        scatter(u64::from(client_port)) % 4,
+        client.is_ipv6(),
+    );
+    Key {
+        addresses: [client, outside],
+        ports: [client_port, port],
+        transport,
+    }
 }
 
 /// Handshake, hello, `ServerHello`: the opening of a TLS flow that asks for `name`.
-fn tls_opening(talk: &mut Conversation, name: u16, names: &Names, random: &mut Random, tenths: u64) {
+fn tls_opening(
+    talk: &mut Conversation,
+    name: u16,
+    names: &Names,
+    random: &mut Random,
+    tenths: u64,
+) {
     // Out of ten hellos: one too long for a segment, one cut in the middle, eight whole.
     let style = match tenths {
         0 => Style::PostQuantum,
@@ -38,7 +54,7 @@ fn tls_opening(talk: &mut Conversation, name: u16, names: &Names, random: &mut R
     talk.open();
     talk.named_bytes(NameKind::TlsSni, name, &hello.record, cut);
     talk.travel();
-    let answer = server_hello(&hello, random);
+    let answer = server_flight(&hello, random);
     talk.bytes(Side::Responder, &answer, None);
     talk.travel();
     talk.acknowledge(Side::Initiator);
@@ -56,7 +72,11 @@ pub struct ShortTls {
 impl ShortTls {
     /// Checks the options.
     pub fn new(options: &Options) -> Result<Self, GenerateError> {
-        let flows = check_flows("--flows", options.flows.unwrap_or(1_000_000), options.hosts())?;
+        let flows = check_flows(
+            "--flows",
+            options.flows.unwrap_or(1_000_000),
+            options.hosts(),
+        )?;
         Ok(Self {
             random: Random::new(options.seed),
             addresses: Addresses::new(options.hosts(), 0),
@@ -162,9 +182,18 @@ impl FlowSource for Bulk {
         }
         let key = key(&mut self.addresses, server, port, transport);
         let mut flow = talk.finish(key, random);
-        let shift = [after[0].wrapping_sub(before[0]), after[1].wrapping_sub(before[1])];
+        let shift = [
+            after[0].wrapping_sub(before[0]),
+            after[1].wrapping_sub(before[1]),
+        ];
         let period = random.between(900, 1_100) * MICROSECOND;
-        flow.repeat = Some(Repeat { start, end, cycles: self.cycles, period, shift });
+        flow.repeat = Some(Repeat {
+            start,
+            end,
+            cycles: self.cycles,
+            period,
+            shift,
+        });
         Some(flow)
     }
 }
@@ -240,8 +269,16 @@ impl FlowSource for SynFlood {
         self.sent += 1;
         let port = 1_024 + (scatter(self.candidate) % 64_000) as u16;
         let target = self.addresses.home_server(1, false);
-        let key = Key { addresses: [source, target], ports: [port, 443], transport: Transport::Tcp };
-        let mut flow = Flow::new(key, vec![plain_step(at, flags::SYN, Payload::Empty)], Vec::new());
+        let key = Key {
+            addresses: [source, target],
+            ports: [port, 443],
+            transport: Transport::Tcp,
+        };
+        let mut flow = Flow::new(
+            key,
+            vec![plain_step(at, flags::SYN, Payload::Empty)],
+            Vec::new(),
+        );
         flow.initial_sequence[0] = self.random.next() as u32;
         Some(flow)
     }
@@ -284,7 +321,9 @@ impl Small {
         let packets = options.packets.unwrap_or(10_000_000);
         let packets = GenerateError::check("--packets", packets, 1, 1 << 40)?;
         // 20 million flows at a million packets a second: each speaks once in 20 s.
-        let most = packets.min(20_000_000).min(Addresses::capacity(options.hosts()));
+        let most = packets
+            .min(20_000_000)
+            .min(Addresses::capacity(options.hosts()));
         let flows = options.flows.unwrap_or(100_000.min(most));
         Ok(Self {
             random: Random::new(options.seed),
@@ -305,7 +344,7 @@ impl FlowSource for Small {
         self.made += 1;
         let spacing = SECOND / SMALL_PACKETS_PER_SECOND;
         let (transport, step) = small_step(number, number * spacing);
-        let key = key(&mut self.addresses, number % 4_096, 4_500, transport);
+        let key = key(&mut self.addresses, number % 4_096, PEER_PORT, transport);
         let mut flow = Flow::new(key, vec![step], Vec::new());
         flow.initial_sequence = [self.random.next() as u32, self.random.next() as u32];
         let extra = u64::from(number < self.packets % self.flows);
@@ -331,7 +370,11 @@ pub struct Concurrent {
 impl Concurrent {
     /// Checks the options.
     pub fn new(options: &Options) -> Result<Self, GenerateError> {
-        let flows = check_flows("--flows", options.flows.unwrap_or(1_000_000), options.hosts())?;
+        let flows = check_flows(
+            "--flows",
+            options.flows.unwrap_or(1_000_000),
+            options.hosts(),
+        )?;
         Ok(Self {
             addresses: Addresses::new(options.hosts(), 0),
             random: Random::new(options.seed),
@@ -352,7 +395,7 @@ impl FlowSource for Concurrent {
         let (transport, first) = small_step(number, at);
         let mut second = first;
         second.at += 12 * SECOND;
-        let key = key(&mut self.addresses, number % 4_096, 4_500, transport);
+        let key = key(&mut self.addresses, number % 4_096, PEER_PORT, transport);
         let mut flow = Flow::new(key, vec![first, second], Vec::new());
         flow.initial_sequence = [self.random.next() as u32, self.random.next() as u32];
         Some(flow)

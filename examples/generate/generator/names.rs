@@ -246,7 +246,11 @@ impl Names {
         let mut vendors = Vec::new();
         for (vendor, names) in VENDORS {
             let start = all.len();
-            all.extend(names.iter().map(|name| Name { name, vendor: Some(*vendor), engine: None }));
+            all.extend(names.iter().map(|name| Name {
+                name,
+                vendor: Some(*vendor),
+                engine: None,
+            }));
             vendors.push((start, all.len()));
         }
         let start = all.len();
@@ -256,13 +260,22 @@ impl Names {
             engine: Some(*engine),
         }));
         vendors.push((start, all.len()));
-        let plain = |name: &&'static str| Name { name, vendor: None, engine: None };
+        let plain = |name: &&'static str| Name {
+            name,
+            vendor: None,
+            engine: None,
+        };
         let start = all.len();
         all.extend(OTHERS.iter().map(plain));
         let others = (start, all.len());
         all.extend(INTERNAL.iter().map(plain));
         let internal = (others.1, all.len());
-        Self { all, vendors, others, internal }
+        Self {
+            all,
+            vendors,
+            others,
+            internal,
+        }
     }
 
     /// The name at `index`.

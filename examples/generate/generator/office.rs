@@ -6,7 +6,7 @@ use super::addresses::Addresses;
 use super::conversation::{Conversation, MICROSECOND, MILLISECOND, SECOND};
 use super::engine::{FlowSource, GenerateError, check_flows};
 use super::flow::{Flow, Key, NameKind, Payload, Side};
-use super::hello::{Style, client_hello, server_hello};
+use super::hello::{Style, client_hello, server_flight};
 use super::names::Names;
 use super::options::Options;
 use super::packet::Transport;
@@ -34,8 +34,11 @@ impl Office {
     /// Checks the options.
     pub fn new(options: &Options) -> Result<Self, GenerateError> {
         // Most flows have more than two packets, so this many flows cannot be exceeded.
-        let packets =
-            check_flows("--packets", options.packets.unwrap_or(1_000_000), options.hosts())?;
+        let packets = check_flows(
+            "--packets",
+            options.packets.unwrap_or(1_000_000),
+            options.hosts(),
+        )?;
         Ok(Self {
             random: Random::new(options.seed),
             addresses: Addresses::new(options.hosts(), IPV6_PERMILLE),
@@ -56,13 +59,23 @@ impl Office {
     fn outward(&mut self, server: u64, port: u16, transport: Transport) -> Key {
         let (client, client_port) = self.addresses.home_end();
         let outside = Addresses::server(server, self.random.below(4), client.is_ipv6());
-        Key { addresses: [client, outside], ports: [client_port, port], transport }
+        Key {
+            addresses: [client, outside],
+            ports: [client_port, port],
+            transport,
+        }
     }
 
     fn inside(&mut self, port: u16, transport: Transport) -> Key {
         let (client, client_port) = self.addresses.home_end();
-        let server = self.addresses.home_server(self.random.below(48), client.is_ipv6());
-        Key { addresses: [client, server], ports: [client_port, port], transport }
+        let server = self
+            .addresses
+            .home_server(self.random.below(48), client.is_ipv6());
+        Key {
+            addresses: [client, server],
+            ports: [client_port, port],
+            transport,
+        }
     }
 
     fn inward(&mut self, port: u16) -> Key {
@@ -70,7 +83,11 @@ impl Office {
         let (client, client_port) = self.addresses.outside_end(v6);
         let server = self.addresses.home_server(self.random.below(48), v6);
         let transport = Transport::Tcp;
-        Key { addresses: [client, server], ports: [client_port, port], transport }
+        Key {
+            addresses: [client, server],
+            ports: [client_port, port],
+            transport,
+        }
     }
 
     /// Between two networks that are not home, with global IPv6 addresses in half of the cases.
@@ -79,7 +96,11 @@ impl Office {
         let (client, client_port) = self.addresses.outside_end(v6);
         let server = Addresses::server(server, self.random.below(4), v6);
         let transport = Transport::Tcp;
-        Key { addresses: [client, server], ports: [client_port, port], transport }
+        Key {
+            addresses: [client, server],
+            ports: [client_port, port],
+            transport,
+        }
     }
 
     /// A TLS conversation; `name` is `None` for a hello without a server name.
@@ -104,13 +125,11 @@ impl Office {
         }
         talk.travel();
         talk.acknowledge(Side::Responder);
-        // After its change of cipher a side sends nothing readable (RFC 5246 §7.1, RFC 8446 D.4).
-        let change = [20, 3, 3, 0, 1, 1];
-        let answer = server_hello(&hello, random);
+        let answer = server_flight(&hello, random);
         talk.bytes(Side::Responder, &answer, None);
-        talk.bytes(Side::Responder, &change, None);
         talk.travel();
-        talk.bytes(Side::Initiator, &change, None);
+        // After its change of cipher a side sends nothing readable (RFC 5246 §7.1, RFC 8446 D.4).
+        talk.bytes(Side::Initiator, &[20, 3, 3, 0, 1, 1], None);
         exchanges(&mut talk, random);
         end(&mut talk, random);
         talk.finish(key, random)
@@ -184,9 +203,16 @@ impl Office {
         let mut talk = self.talk();
         let random = &mut self.random;
         for _ in 0..random.between(2, 30) {
-            talk.data(Side::Initiator, Payload::Noise(random.between(30, 90) as u16));
+            talk.data(
+                Side::Initiator,
+                Payload::Noise(random.between(30, 90) as u16),
+            );
             talk.travel();
-            let length = if random.one_in(6) { 1_252 } else { random.between(30, 300) };
+            let length = if random.one_in(6) {
+                1_252
+            } else {
+                random.between(30, 300)
+            };
             talk.data(Side::Responder, Payload::Noise(length as u16));
             talk.wait(random.below(200 * MILLISECOND));
         }
@@ -199,7 +225,11 @@ impl Office {
         self.echoes += 1;
         let identifier = self.random.next() as u16;
         let transport = Transport::Icmp;
-        let key = Key { addresses: [host, peer], ports: [identifier, 0], transport };
+        let key = Key {
+            addresses: [host, peer],
+            ports: [identifier, 0],
+            transport,
+        };
         let mut talk = self.talk();
         let start = talk.now;
         for _ in 0..self.random.between(1, 4) {
@@ -221,7 +251,11 @@ impl Office {
     fn arp(&mut self) -> Flow {
         let from = self.addresses.home_server(self.random.below(48), false);
         let to = self.addresses.home_server(self.random.below(48), false);
-        let key = Key { addresses: [from, to], ports: [0; 2], transport: Transport::Arp };
+        let key = Key {
+            addresses: [from, to],
+            ports: [0; 2],
+            transport: Transport::Arp,
+        };
         let mut talk = self.talk();
         talk.acknowledge(Side::Initiator);
         talk.wait(200 * MICROSECOND);
@@ -310,13 +344,23 @@ impl FlowSource for Office {
 /// Questions and answers in TLS records, mostly small, with now and then a download.
 fn exchanges(talk: &mut Conversation, random: &mut Random) {
     for _ in 0..random.between(1, 8) {
-        talk.data(Side::Initiator, Payload::Record(random.between(60, 420) as u16));
+        talk.data(
+            Side::Initiator,
+            Payload::Record(random.between(60, 420) as u16),
+        );
         if random.one_in(3) {
-            talk.data(Side::Initiator, Payload::Record(random.between(40, 300) as u16));
+            talk.data(
+                Side::Initiator,
+                Payload::Record(random.between(40, 300) as u16),
+            );
         }
         talk.travel();
         talk.acknowledge(Side::Responder);
-        let length = if random.one_in(25) { random.between(4_000, 40_000) } else { random.between(60, 900) };
+        let length = if random.one_in(25) {
+            random.between(4_000, 40_000)
+        } else {
+            random.between(60, 900)
+        };
         talk.stream(Side::Responder, length as usize);
         match random.below(20) {
             0 => talk.wait(random.below(20 * SECOND)),

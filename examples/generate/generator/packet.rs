@@ -51,7 +51,11 @@ impl FrameBuilder {
     pub fn new(random: &mut Random, pad: bool) -> Self {
         let mut noise = vec![0; NOISE_LENGTH + 2048];
         random.fill(&mut noise);
-        Self { frame: Vec::with_capacity(2048), noise, pad }
+        Self {
+            frame: Vec::with_capacity(2048),
+            noise,
+            pad,
+        }
     }
 
     /// The frame of `step`.
@@ -75,7 +79,10 @@ impl FrameBuilder {
         if self.pad && self.frame.len() < FRAME_MINIMUM {
             self.frame.resize(FRAME_MINIMUM, 0);
         }
-        Frame { bytes: &self.frame, ip_length }
+        Frame {
+            bytes: &self.frame,
+            ip_length,
+        }
     }
 
     fn put(&mut self, value: u16) {
@@ -106,7 +113,8 @@ impl FrameBuilder {
         let answer = step.sequence != 0;
         self.frame.push(if answer { 2 } else { 1 });
         for (address, known) in [(source, true), (destination, answer)] {
-            self.frame.extend_from_slice(&if known { mac(address) } else { [0; 6] });
+            self.frame
+                .extend_from_slice(&if known { mac(address) } else { [0; 6] });
             if let IpAddr::V4(address) = address {
                 self.frame.extend_from_slice(&address.octets());
             }
@@ -139,7 +147,8 @@ impl FrameBuilder {
                     Transport::Udp => 17,
                     Transport::Icmp | Transport::Arp => 58,
                 };
-                self.frame.extend_from_slice(&[0x60, 0, 0, 0, 0, 0, protocol, hops]);
+                self.frame
+                    .extend_from_slice(&[0x60, 0, 0, 0, 0, 0, protocol, hops]);
                 self.frame.extend_from_slice(&sixteen(source));
                 self.frame.extend_from_slice(&sixteen(destination));
             }
@@ -164,12 +173,14 @@ impl FrameBuilder {
                     other.wrapping_add(step.acknowledged)
                 };
                 self.frame.extend_from_slice(&acknowledged.to_be_bytes());
-                self.frame.extend_from_slice(&[if syn { 0x80 } else { 0x50 }, step.flags]);
+                self.frame
+                    .extend_from_slice(&[if syn { 0x80 } else { 0x50 }, step.flags]);
                 self.put(64_240);
                 self.frame.extend_from_slice(&[0; 4]);
                 if syn {
                     // Maximum segment size 1460, selective acknowledgement, window scale 7.
-                    self.frame.extend_from_slice(&[2, 4, 5, 0xb4, 1, 1, 4, 2, 1, 3, 3, 7]);
+                    self.frame
+                        .extend_from_slice(&[2, 4, 5, 0xb4, 1, 1, 4, 2, 1, 3, 3, 7]);
                 }
             }
             Transport::Udp => {
@@ -200,7 +211,8 @@ impl FrameBuilder {
             Payload::Empty => return,
             Payload::Blob { start, .. } => {
                 let start = start as usize;
-                self.frame.extend_from_slice(&flow.blob[start..start + length]);
+                self.frame
+                    .extend_from_slice(&flow.blob[start..start + length]);
                 return;
             }
             Payload::Record(_) => {
@@ -213,11 +225,15 @@ impl FrameBuilder {
         // A retransmission has the same sequence number and so the same bytes.
         let origin = u64::from(flow.initial_sequence[step.side.index()]) << 32;
         let start = scatter(origin | u64::from(step.sequence)) as usize % NOISE_LENGTH;
-        self.frame.extend_from_slice(&self.noise[start..start + length]);
+        self.frame
+            .extend_from_slice(&self.noise[start..start + length]);
         if flow.key.transport == Transport::Udp {
-            // A QUIC short header: fixed bit set, long-header bit clear (RFC 9000 §17.3).
+            // A QUIC short header: fixed bit set, long-header bit clear (RFC 9000 §17.3). The second
+            // byte is kept from looking like a connectionless OSI transport header, which some
+            // dissectors guess at on any port.
             let first = self.frame.len() - length;
             self.frame[first] = 0x40 | (self.frame[first] & 0x3f);
+            self.frame[first + 1] |= 0x80;
         }
     }
 
@@ -289,7 +305,10 @@ fn sixteen(address: IpAddr) -> [u8; 16] {
 /// Sum of big-endian 16-bit words, not yet folded; an odd last byte counts as a high byte.
 fn sum(bytes: &[u8]) -> u64 {
     let (words, rest) = bytes.as_chunks::<4>();
-    let mut total: u64 = words.iter().map(|word| u64::from(u32::from_be_bytes(*word))).sum();
+    let mut total: u64 = words
+        .iter()
+        .map(|word| u64::from(u32::from_be_bytes(*word)))
+        .sum();
     let mut last = [0; 4];
     last[..rest.len()].copy_from_slice(rest);
     total += u64::from(u32::from_be_bytes(last));

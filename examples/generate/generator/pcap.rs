@@ -19,7 +19,11 @@ pub struct PcapWriter<W> {
 impl<W: Write> PcapWriter<W> {
     /// Writes the file header.
     pub fn new(mut output: W, nanoseconds: bool) -> io::Result<Self> {
-        let magic = if nanoseconds { MAGIC_NANOSECONDS } else { MAGIC_MICROSECONDS };
+        let magic = if nanoseconds {
+            MAGIC_NANOSECONDS
+        } else {
+            MAGIC_MICROSECONDS
+        };
         let mut header = Vec::with_capacity(24);
         header.extend_from_slice(&magic.to_le_bytes());
         header.extend_from_slice(&[2, 0, 4, 0]);
@@ -27,14 +31,22 @@ impl<W: Write> PcapWriter<W> {
         header.extend_from_slice(&SNAPLEN.to_le_bytes());
         header.extend_from_slice(&LINKTYPE_ETHERNET.to_le_bytes());
         output.write_all(&header)?;
-        Ok(Self { output, nanoseconds, bytes: header.len() as u64 })
+        Ok(Self {
+            output,
+            nanoseconds,
+            bytes: header.len() as u64,
+        })
     }
 
     /// Writes one frame, captured `at` nanoseconds after the start.
     pub fn write(&mut self, at: u64, frame: &[u8]) -> io::Result<()> {
         let seconds = (START_SECONDS + at / 1_000_000_000) as u32;
         let below = (at % 1_000_000_000) as u32;
-        let fraction = if self.nanoseconds { below } else { below / 1_000 };
+        let fraction = if self.nanoseconds {
+            below
+        } else {
+            below / 1_000
+        };
         let length = (frame.len() as u32).to_le_bytes();
         let mut header = [0; 16];
         header[..4].copy_from_slice(&seconds.to_le_bytes());

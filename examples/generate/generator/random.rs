@@ -32,7 +32,12 @@ impl Random {
         let result = a.wrapping_add(d).rotate_left(23).wrapping_add(a);
         let mixed_c = c ^ a;
         let mixed_d = d ^ b;
-        self.state = [a ^ mixed_d, b ^ mixed_c, mixed_c ^ (b << 17), mixed_d.rotate_left(45)];
+        self.state = [
+            a ^ mixed_d,
+            b ^ mixed_c,
+            mixed_c ^ (b << 17),
+            mixed_d.rotate_left(45),
+        ];
         result
     }
 

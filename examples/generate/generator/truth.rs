@@ -241,8 +241,14 @@ impl Ledger {
                 bytes.transit += first + second;
                 return None;
             }
-            [true, false] => TwoWay { out: first, inward: second },
-            [false, true] => TwoWay { out: second, inward: first },
+            [true, false] => TwoWay {
+                out: first,
+                inward: second,
+            },
+            [false, true] => TwoWay {
+                out: second,
+                inward: first,
+            },
         };
         bytes.outbound_flows.out += two_way.out;
         bytes.outbound_flows.inward += two_way.inward;
@@ -250,8 +256,14 @@ impl Ledger {
     }
 
     fn flow_line(&mut self, flow: &Flow, name: Option<(NameKind, u16)>) -> io::Result<()> {
-        let Some(output) = &mut self.flows else { return Ok(()) };
-        let Key { addresses, ports, transport } = &flow.key;
+        let Some(output) = &mut self.flows else {
+            return Ok(());
+        };
+        let Key {
+            addresses,
+            ports,
+            transport,
+        } = &flow.key;
         let line = FlowLine {
             source: &addresses[0].to_string(),
             source_port: ports[0],
@@ -279,9 +291,15 @@ impl Ledger {
         self.truth.file_bytes = file_bytes;
         for ((kind, index), flows) in self.counts {
             let name = self.names.name(index).name;
-            self.truth.names.push(NameCount { kind: word(kind), name, flows });
+            self.truth.names.push(NameCount {
+                kind: word(kind),
+                name,
+                flows,
+            });
         }
-        self.truth.names.sort_by_key(|count| (count.kind, count.name));
+        self.truth
+            .names
+            .sort_by_key(|count| (count.kind, count.name));
         self.truth.vendors = self.vendors.into_values().collect();
         self.truth.embedded_engines = self.engines.into_values().collect();
         Ok(self.truth)
@@ -302,7 +320,12 @@ fn add_vendor(
     two_way: TwoWay,
 ) {
     let Some(vendor) = vendor else { return };
-    let none = VendorCount { vendor, flows: 0, bytes_out: 0, bytes_in: 0 };
+    let none = VendorCount {
+        vendor,
+        flows: 0,
+        bytes_out: 0,
+        bytes_in: 0,
+    };
     let count = counts.entry(vendor).or_insert(none);
     count.flows += 1;
     count.bytes_out += two_way.out;
