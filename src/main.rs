@@ -1,2 +1,5 @@
-//! x
-fn main() {}
+//! The `avscope` command.
+
+fn main() -> std::process::ExitCode {
+    avscope::cli::run()
+}

@@ -1,3 +1,93 @@
-//! Command lines in, text and exit codes out.
+//! Command lines in, text and exit codes out. Nothing imports this but `main`.
+//!
+//! **Invariants**: results go to standard output, everything else to standard error; an error names the file, the offset or
+//! line, and the remedy; a reader that closes the pipe is success.
 
+pub mod explain;
+pub mod names;
+pub mod replay;
 pub mod rules;
+
+mod capture_args;
+mod progress;
+
+use std::io::Write;
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+/// Everything was read and nothing was found wrong.
+pub const EXIT_OK: u8 = 0;
+/// The command failed, or a check found something.
+pub const EXIT_ERROR: u8 = 1;
+/// The command line was not understood.
+pub const EXIT_USAGE: u8 = 2;
+/// Part of the input could not be read: damaged, cut, or missing. What could be read was processed and shown.
+pub const EXIT_INPUT_INCOMPLETE: u8 = 4;
+
+/// Find out which security products, and which engines inside other products, talk out of a network.
+#[derive(Debug, Parser)]
+#[command(
+    version,
+    arg_required_else_help = true,
+    after_help = "Examples:\n  avscope replay office.pcap\n  avscope replay --format json --home-net 203.0.113.0/24 a.pcap b.pcapng\n  \
+    avscope names office.pcap --format table\n  avscope explain kav8.zonealarm.com\n\n\
+    Exit codes:\n  0  done\n  1  failed, or a check found something\n  2  the command line was not understood\n  \
+    4  part of the input could not be read; the rest was processed and shown\n  5  an input was cut while it was read\n\n\
+    avscope only reads: it sends nothing to the network and looks nothing up."
+)]
+pub struct Cli {
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// What to do.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Read captures and report who talks to which security vendor.
+    Replay(replay::ReplayArgs),
+    /// List the names seen in captures.
+    Names(names::NamesArgs),
+    /// Say what a name or an address means, why, and how sure that is.
+    Explain(explain::ExplainArgs),
+    /// Check, list and test the rules.
+    Rules(rules::RulesArgs),
+}
+
+/// Runs the command line of this process.
+pub fn run() -> ExitCode {
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) => {
+            // Help and version are asked for; a broken pipe while printing them is nobody's fault.
+            let _ = error.print();
+            return ExitCode::from(if error.use_stderr() { EXIT_USAGE } else { EXIT_OK });
+        }
+    };
+    let result = match &cli.command {
+        Command::Replay(args) => replay::run(args),
+        Command::Names(args) => names::run(args),
+        Command::Explain(args) => explain::run(args, &mut std::io::stdout().lock()),
+        Command::Rules(args) => rules::run(args, &mut std::io::stdout().lock()),
+    };
+    match result {
+        Ok(code) => code,
+        Err(error) if is_broken_pipe(&error) => ExitCode::from(EXIT_OK),
+        Err(error) => {
+            let _ = writeln!(std::io::stderr(), "avscope: {error:#}");
+            ExitCode::from(EXIT_ERROR)
+        }
+    }
+}
+
+/// Whether the reader of our output went away.
+pub(crate) fn is_broken_pipe(error: &anyhow::Error) -> bool {
+    error.chain().any(|cause| {
+        let io = cause.downcast_ref::<std::io::Error>();
+        let kind = io.map(std::io::Error::kind).or_else(|| {
+            cause.downcast_ref::<serde_json::Error>().and_then(serde_json::Error::io_error_kind)
+        });
+        kind == Some(std::io::ErrorKind::BrokenPipe)
+    })
+}

@@ -5,6 +5,7 @@
 //! **Invariants**: state is cut into [`SHARDS`] virtual shards by the keyed hash of a flow; a worker owns some of them, and the
 //! number of workers cannot show in the output; queues are bounded and their batches recycled.
 
+mod balance;
 mod counters;
 mod dispatch;
 mod merge;
@@ -12,6 +13,7 @@ mod run;
 pub mod shard;
 mod worker;
 
+pub use balance::conservation;
 pub use counters::{FrameCounters, ShardCounters};
 pub use merge::EventSink;
 pub use run::{Outcome, ReplayError, replay};

@@ -261,7 +261,7 @@ impl<W: Write> EventWriter<W> {
         let operator = self.operators.lookup(ip);
         Some(Server {
             country: countries.lookup(ip),
-            country_dataset: countries.dataset().to_string(),
+            country_dataset: format!("{} {}", countries.dataset().name, countries.dataset().build_date),
             operator: operator.map(|operator| operator.name.as_str()),
             operator_country: operator.and_then(|operator| operator.country),
         })

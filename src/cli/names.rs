@@ -1,0 +1,105 @@
+//! `avscope names`: captures in, the names seen in them out.
+
+use std::io::{BufWriter, Write};
+use std::process::ExitCode;
+
+use clap::{Args, ValueEnum};
+use comfy_table::presets::UTF8_HORIZONTAL_ONLY;
+use comfy_table::{Cell, CellAlignment, ContentArrangement, Table};
+use serde::Serialize;
+
+use super::capture_args::{CaptureArgs, SinkFn, report_inputs};
+use super::{EXIT_ERROR, EXIT_INPUT_INCOMPLETE, EXIT_OK};
+use crate::config::Limits;
+use crate::store::{NameRow, Names};
+
+/// List the names seen in captures.
+#[derive(Debug, Args)]
+#[command(
+    after_help = "Examples:\n  avscope names office.pcap\n  avscope names --format json office.pcap | jq -r .name | sort -u\n\n\
+    Kinds read: tls_sni, the server name of a TLS ClientHello over TCP.\n\
+    Exit code: 0 if all input was read, 4 if part of it could not be read, 1 if none could."
+)]
+pub struct NamesArgs {
+    /// Captures and how to read them.
+    #[command(flatten)]
+    pub captures: CaptureArgs,
+
+    /// How the names are written.
+    #[arg(long, value_enum, default_value_t = NamesFormat::Table)]
+    pub format: NamesFormat,
+}
+
+/// How the names are written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum NamesFormat {
+    /// For people.
+    Table,
+    /// One JSON object a line: kind, name, `src_ip`, `src_port`, `dest_ip`, `dest_port`, count.
+    Json,
+}
+
+#[derive(Serialize)]
+struct JsonRow<'a> {
+    #[serde(flatten)]
+    row: &'a NameRow,
+    count: u64,
+}
+
+/// Runs the command.
+pub fn run(args: &NamesArgs) -> anyhow::Result<ExitCode> {
+    let rules = args.captures.ruleset()?;
+    let limits = args.captures.limits(Limits::default().exposures_max);
+    let settings = args.captures.settings(rules, &limits)?;
+    let mut names = Names::default();
+    let run = args.captures.read(
+        &settings,
+        &mut SinkFn(|event: crate::aggregate::EventRef<'_>| {
+            names.event(event);
+            Ok(())
+        }),
+    )?;
+    let incomplete = report_inputs(run.source.reports());
+    let mut out = BufWriter::new(std::io::stdout().lock());
+    match args.format {
+        NamesFormat::Json => {
+            for (row, count) in names.rows() {
+                serde_json::to_writer(&mut out, &JsonRow { row, count })?;
+                out.write_all(b"\n")?;
+            }
+        }
+        NamesFormat::Table => write_table(&names, &mut out)?,
+    }
+    out.flush()?;
+    if names.refused > 0 {
+        let _ = writeln!(std::io::stderr(), "avscope: {} further sightings are not listed: the list is full", names.refused);
+    }
+    Ok(ExitCode::from(match (incomplete, run.outcome.frames.frames) {
+        (true, 0) => EXIT_ERROR,
+        (true, _) => EXIT_INPUT_INCOMPLETE,
+        (false, _) => EXIT_OK,
+    }))
+}
+
+fn write_table(names: &Names, out: &mut dyn Write) -> std::io::Result<()> {
+    if names.rows().len() == 0 {
+        return writeln!(out, "No name was seen.");
+    }
+    let mut table = Table::new();
+    table
+        .load_preset(UTF8_HORIZONTAL_ONLY)
+        .set_content_arrangement(ContentArrangement::Disabled)
+        .set_header(["kind", "name", "from", "port", "to", "port", "count"]);
+    for (row, count) in names.rows() {
+        table.add_row([
+            Cell::new(row.kind),
+            Cell::new(&row.name),
+            Cell::new(row.src_ip),
+            Cell::new(row.src_port).set_alignment(CellAlignment::Right),
+            Cell::new(row.dest_ip),
+            Cell::new(row.dest_port).set_alignment(CellAlignment::Right),
+            Cell::new(count).set_alignment(CellAlignment::Right),
+        ]);
+    }
+    writeln!(out, "{table}")
+}

@@ -1,0 +1,59 @@
+//! A finished run → law 1: frames, packets, flows and bytes, each added up on two ways that share no counter.
+
+use super::Outcome;
+use crate::aggregate::{Conservation, Equation, Ledger};
+use crate::capture::FileReport;
+use crate::decode::{NotIp, Undecodable};
+use crate::flow::FlowEndReason;
+use crate::model::Locality;
+
+/// Everything that must add up.
+pub fn conservation(outcome: &Outcome, ledger: &Ledger, inputs: &[FileReport]) -> Conservation {
+    let (frames, counters, bytes) = (&outcome.frames, ledger.counters(), ledger.bytes());
+    let mut outcomes = vec![("packets of flows", frames.packets), ("fragments", frames.fragments)];
+    outcomes.extend(NotIp::ALL.iter().map(|kind| (kind.as_str(), frames.not_ip[kind.index()])));
+    outcomes.extend(Undecodable::ALL.iter().map(|reason| (reason.as_str(), frames.undecodable[reason.index()])));
+    let ended = FlowEndReason::ALL.iter().map(|reason| (reason.as_str(), counters.flows_ended[reason.index()]));
+    let grand_total = bytes.grand_total();
+    let outside = frames.outside_flows.grand_total();
+    Conservation {
+        equations: vec![
+            Equation {
+                what: "frames in the inputs",
+                total: inputs.iter().map(|input| input.frames).sum(),
+                parts: vec![("read", frames.frames)],
+            },
+            Equation { what: "frames read", total: frames.frames, parts: outcomes },
+            Equation {
+                what: "packets of flows",
+                total: frames.packets,
+                parts: vec![("processed by shards", outcome.shards.packets)],
+            },
+            Equation {
+                what: "packets processed",
+                total: outcome.shards.packets,
+                parts: Locality::ALL.iter().map(|locality| (locality.as_str(), bytes.total(*locality).packets)).collect(),
+            },
+            Equation {
+                what: "flows opened",
+                total: counters.flows_opened,
+                parts: ended.chain([("active", outcome.shards.active_flows)]).collect(),
+            },
+            Equation {
+                what: "bytes of packets",
+                total: frames.packet_bytes,
+                parts: Locality::ALL.iter().map(|locality| (locality.as_str(), bytes.total(*locality).bytes())).collect(),
+            },
+            Equation {
+                what: "bytes outside flows",
+                total: frames.outside_flow_bytes,
+                parts: vec![("in the account", outside.bytes())],
+            },
+            Equation {
+                what: "bytes in the account",
+                total: grand_total.bytes() + outside.bytes(),
+                parts: vec![("read from IP headers", frames.packet_bytes + frames.outside_flow_bytes)],
+            },
+        ],
+    }
+}
