@@ -19,7 +19,7 @@ const EXAMPLES: &str = "Examples:
 The truth about office.pcap is written to office.truth.json. No 5-tuple is used twice and no flow is
 silent for longer than 25 seconds, so flows are the same for every idle time-out above that.";
 
-/// The whole command line.
+/// Writes a capture of any size and, beside it, the exact truth about it
 #[derive(Parser)]
 #[command(name = "generate", after_help = EXAMPLES, version)]
 struct Arguments {

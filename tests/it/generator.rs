@@ -313,14 +313,14 @@ fn lines_about_flows_add_up_to_the_truth() {
         assert_eq!(truth["ip_bytes"].as_u64(), Some(bytes), "{word}");
         assert_eq!(truth["tls_flows_with_sni"].as_u64(), Some(named), "{word}");
         let places = &truth["bytes"];
-        let placed = [
+        let by_place = [
             &places["outbound_flows"]["out"],
             &places["outbound_flows"]["in"],
             &places["home_home"],
             &places["transit"],
         ];
-        let placed: u64 = placed.iter().map(|value| value.as_u64().unwrap()).sum();
-        assert_eq!(placed, bytes, "{word}");
+        let placed_bytes: u64 = by_place.iter().map(|value| value.as_u64().unwrap()).sum();
+        assert_eq!(placed_bytes, bytes, "{word}");
         let silence = truth["longest_silence_nanoseconds"].as_u64().unwrap();
         assert!(silence <= 25_000_000_000, "{word}: {silence}");
     }

@@ -69,16 +69,16 @@ impl Addresses {
         let count = self.at_home;
         self.at_home += 1;
         let v6 = scatter(count) % 1000 < self.v6_permille;
-        (self.host(count % self.hosts, v6), port(count / self.hosts))
+        (Self::host(count % self.hosts, v6), port(count / self.hosts))
     }
 
     /// A host at home as a server: the first few dozen of them.
     pub fn home_server(&self, chosen: u64, v6: bool) -> IpAddr {
-        self.host(chosen % self.hosts.min(48), v6)
+        Self::host(chosen % self.hosts.min(48), v6)
     }
 
     /// Three hosts in four live in 10/8, the others in 192.168/16; both have a unique local address.
-    fn host(&self, index: u64, v6: bool) -> IpAddr {
+    fn host(index: u64, v6: bool) -> IpAddr {
         // The order of arrival must not be the order of addresses.
         let scrambled = ((index + 1) * 40_503) & 0xff_ffff;
         let [_, a, b, c] = (scrambled as u32).to_be_bytes();
@@ -101,7 +101,7 @@ impl Addresses {
         let count = self.outside;
         self.outside += 1;
         let index = count & 0x3_ffff;
-        let [_, block, c, d] = ((index * 40_503 & 0x3_ffff) as u32).to_be_bytes();
+        let [_, block, c, d] = (((index * 40_503) & 0x3_ffff) as u32).to_be_bytes();
         let address = if v6 {
             let low = u16::from_be_bytes([c, d]);
             IpAddr::V6(Ipv6Addr::new(
@@ -116,7 +116,7 @@ impl Addresses {
             ))
         } else {
             // 84.184.0.0 to 84.187.255.255: no server of this generator lives there.
-            IpAddr::V4(Ipv4Addr::new(84, 184 | block, c, d))
+            IpAddr::V4(Ipv4Addr::new(84, 0xb8 | block, c, d))
         };
         (address, port(count >> 18))
     }
@@ -165,7 +165,7 @@ impl Addresses {
             // 213.128.0.0 to 213.191.255.255: no other flow of this generator goes there.
             IpAddr::V4(Ipv4Addr::new(213, 128 | (a & 0x3f), b, c))
         };
-        (self.host(count % self.hosts, v6), peer)
+        (Self::host(count % self.hosts, v6), peer)
     }
 }
 

@@ -104,7 +104,7 @@ pub struct Repeat {
 /// Where a flow's name stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum NameKind {
-    /// Server name of a TLS ClientHello over TCP.
+    /// Server name of a TLS `ClientHello` over TCP.
     TlsSni,
     /// Host header of a plain HTTP request.
     HttpHost,
@@ -121,7 +121,7 @@ pub struct Flow {
     pub vlan: u16,
     /// Kind and index of the name the flow asks for.
     pub name: Option<(NameKind, u16)>,
-    /// The ClientHello lies in more than one segment.
+    /// The `ClientHello` lies in more than one segment.
     pub split_hello: bool,
     /// Payload bytes that steps refer to.
     pub blob: Vec<u8>,

@@ -1,4 +1,4 @@
-//! A style and a server name → the bytes of a ClientHello or `ServerHello` record (RFC 8446 §4.1).
+//! A style and a server name → the bytes of a `ClientHello` or `ServerHello` record (RFC 8446 §4.1).
 
 use super::random::Random;
 
@@ -186,7 +186,7 @@ pub struct ClientHello {
     style: Style,
 }
 
-/// A ClientHello of `style`, with `name` as server name or with none.
+/// A `ClientHello` of `style`, with `name` as server name or with none.
 pub fn client_hello(style: Style, name: Option<&str>, random: &mut Random) -> ClientHello {
     let mut body = Vec::with_capacity(2048);
     put(&mut body, 0x0303);

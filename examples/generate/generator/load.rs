@@ -49,7 +49,7 @@ fn tls_opening(
         5..=7 => Style::Tls13,
         _ => Style::Tls12,
     };
-    let hello = client_hello(style, Some(names.name(name).name), random);
+    let hello = client_hello(style, Some(names.name(name).host), random);
     let cut = (tenths == 1).then(|| random.between(1, hello.record.len() as u64 - 1) as usize);
     talk.open();
     talk.named_bytes(NameKind::TlsSni, name, &hello.record, cut);
@@ -154,7 +154,7 @@ impl FlowSource for Bulk {
             8 => {
                 talk.open();
                 let name = self.names.pick_other(random);
-                let host = self.names.name(name).name;
+                let host = self.names.name(name).host;
                 let request = format!("GET /file HTTP/1.1\r\nHost: {host}\r\n\r\n");
                 talk.named_bytes(NameKind::HttpHost, name, request.as_bytes(), None);
                 talk.travel();

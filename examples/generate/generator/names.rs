@@ -9,7 +9,7 @@ use super::random::Random;
 #[derive(Clone, Copy, Debug)]
 pub struct Name {
     /// The host name as it is sent.
-    pub name: &'static str,
+    pub host: &'static str,
     /// The security vendor it belongs to; `None` for a name of no security product.
     pub vendor: Option<&'static str>,
     /// The vendor of an engine that is embedded in the product asking for this name.
@@ -247,7 +247,7 @@ impl Names {
         for (vendor, names) in VENDORS {
             let start = all.len();
             all.extend(names.iter().map(|name| Name {
-                name,
+                host: name,
                 vendor: Some(*vendor),
                 engine: None,
             }));
@@ -255,13 +255,13 @@ impl Names {
         }
         let start = all.len();
         all.extend(EMBEDDED.iter().map(|(name, vendor, engine)| Name {
-            name,
+            host: name,
             vendor: Some(*vendor),
             engine: Some(*engine),
         }));
         vendors.push((start, all.len()));
         let plain = |name: &&'static str| Name {
-            name,
+            host: name,
             vendor: None,
             engine: None,
         };

@@ -113,7 +113,7 @@ impl Office {
             6..=7 => Style::Tls13,
             _ => Style::Tls12,
         };
-        let asked = name.map(|name| self.names.name(name).name);
+        let asked = name.map(|name| self.names.name(name).host);
         let hello = client_hello(style, asked, random);
         let cut = random
             .one_in(10)
@@ -138,7 +138,7 @@ impl Office {
     fn http(&mut self, key: Key, name: u16) -> Flow {
         let mut talk = self.talk();
         let random = &mut self.random;
-        let host = self.names.name(name).name;
+        let host = self.names.name(name).host;
         let page = random.below(100_000);
         let request = format!(
             "GET /page/{page} HTTP/1.1\r\nHost: {host}\r\nUser-Agent: Mozilla/5.0\r\nAccept: */*\r\nConnection: close\r\n\r\n"
@@ -173,7 +173,7 @@ impl Office {
         let name = self.names.pick_other(random);
         let v6 = key.addresses[0].is_ipv6();
         let server = Addresses::server(u64::from(name), random.below(4), v6);
-        let question = dns_question(self.names.name(name).name, v6, random);
+        let question = dns_question(self.names.name(name).host, v6, random);
         talk.named_bytes(NameKind::DnsQuery, name, &question, None);
         talk.travel();
         talk.bytes(Side::Responder, &dns_answer(&question, server), None);

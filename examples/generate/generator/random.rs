@@ -1,6 +1,6 @@
 //! A seed → an endless, reproducible sequence of pseudo-random numbers.
 //!
-//! xoshiro256++ seeded through SplitMix64, both by Blackman and Vigna and in the public domain. A
+//! xoshiro256++ seeded through `SplitMix64`, both by Blackman and Vigna and in the public domain. A
 //! generator of our own keeps a capture the same, byte for byte, whatever becomes of a library.
 
 /// A small, fast pseudo-random generator; never for secrets.
@@ -8,7 +8,7 @@ pub struct Random {
     state: [u64; 4],
 }
 
-/// One step of SplitMix64: scatters a counter over all 64 bits.
+/// One step of `SplitMix64`: scatters a counter over all 64 bits.
 pub fn scatter(value: u64) -> u64 {
     let mixed = value.wrapping_add(0x9e37_79b9_7f4a_7c15);
     let mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);

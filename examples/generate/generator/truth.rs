@@ -30,7 +30,7 @@ pub struct FlowsByTransport {
     pub tcp: u64,
     /// UDP 5-tuples.
     pub udp: u64,
-    /// Echo conversations, ICMPv4 and `ICMPv6`: one address pair with one identifier each.
+    /// Echo conversations, `ICMPv4` and `ICMPv6`: one address pair with one identifier each.
     pub icmp: u64,
 }
 
@@ -106,9 +106,9 @@ pub struct Truth {
     pub flows_by_transport: FlowsByTransport,
     /// TCP flows of which no SYN was written.
     pub tcp_flows_without_syn: u64,
-    /// TCP flows with a whole ClientHello that has a server name.
+    /// TCP flows with a whole `ClientHello` that has a server name.
     pub tls_flows_with_sni: u64,
-    /// Those of them whose ClientHello lies in several segments.
+    /// Those of them whose `ClientHello` lies in several segments.
     pub tls_split_hellos: u64,
     /// IP bytes by where the ends lie.
     pub bytes: Bytes,
@@ -277,7 +277,7 @@ impl Ledger {
             packets: flow.packets,
             bytes: flow.bytes,
             name_kind: name.map(|(kind, _)| word(kind)),
-            name: name.map(|(_, index)| self.names.name(index).name),
+            name: name.map(|(_, index)| self.names.name(index).host),
         };
         serde_json::to_writer(&mut *output, &line)?;
         output.write_all(b"\n")
@@ -290,7 +290,7 @@ impl Ledger {
         }
         self.truth.file_bytes = file_bytes;
         for ((kind, index), flows) in self.counts {
-            let name = self.names.name(index).name;
+            let name = self.names.name(index).host;
             self.truth.names.push(NameCount {
                 kind: word(kind),
                 name,
