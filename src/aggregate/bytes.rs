@@ -44,17 +44,37 @@ pub struct ByteLedger {
 
 impl ByteLedger {
     /// Adds what a flow carried since its last record; `evidence` where it is attributed.
-    pub fn add(&mut self, locality: Locality, coverage: Coverage, evidence: Option<EvidenceKind>, traffic: Traffic) {
+    pub fn add(
+        &mut self,
+        locality: Locality,
+        coverage: Coverage,
+        evidence: Option<EvidenceKind>,
+        traffic: Traffic,
+    ) {
         self.cells[locality.index()][coverage.index()] += traffic;
-        if let (Locality::Outbound, Coverage::Attributed, Some(kind)) = (locality, coverage, evidence) {
+        if let (Locality::Outbound, Coverage::Attributed, Some(kind)) =
+            (locality, coverage, evidence)
+        {
             self.attributed_by[kind.index()] += traffic;
         }
     }
 
     /// Adds a packet that belongs to no flow: a fragment, or one whose transport header could not be read.
-    pub fn add_packet(&mut self, home: &HomeNetworks, source: &Address, destination: &Address, bytes: u32, coverage: Coverage) {
+    pub fn add_packet(
+        &mut self,
+        home: &HomeNetworks,
+        source: &Address,
+        destination: &Address,
+        bytes: u32,
+        coverage: Coverage,
+    ) {
         let locality = home.locality(source, destination);
-        let mut traffic = Traffic { flows: 0, bytes_out: u64::from(bytes), bytes_in: 0, packets: 1 };
+        let mut traffic = Traffic {
+            flows: 0,
+            bytes_out: u64::from(bytes),
+            bytes_in: 0,
+            packets: 1,
+        };
         if locality == Locality::Outbound && !home.contains(source) {
             std::mem::swap(&mut traffic.bytes_out, &mut traffic.bytes_in);
         }

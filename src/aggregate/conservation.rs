@@ -42,7 +42,11 @@ impl std::fmt::Display for Equation {
         write!(f, "{} {}", self.what, self.total)?;
         let shown: Vec<_> = self.parts.iter().filter(|(_, part)| *part > 0).collect();
         for (position, (name, part)) in shown.iter().enumerate() {
-            write!(f, " {} {part} {name}", if position == 0 { "=" } else { "+" })?;
+            write!(
+                f,
+                " {} {part} {name}",
+                if position == 0 { "=" } else { "+" }
+            )?;
         }
         if shown.is_empty() {
             f.write_str(" = 0")?;

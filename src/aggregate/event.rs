@@ -150,24 +150,30 @@ impl EventRun {
     pub fn text(&mut self, bytes: &[u8]) -> TextRef {
         let offset = self.text.len() as u32;
         self.text.extend_from_slice(bytes);
-        TextRef { offset, len: bytes.len() as u32 }
+        TextRef {
+            offset,
+            len: bytes.len() as u32,
+        }
     }
 
     /// Adds an event.
     pub fn push_opened(&mut self, key: EventKey, event: FlowOpened) {
-        self.order.push((key, Place::Opened(self.opened.len() as u32)));
+        self.order
+            .push((key, Place::Opened(self.opened.len() as u32)));
         self.opened.push(event);
     }
 
     /// Adds an event.
     pub fn push_named(&mut self, key: EventKey, event: NameObserved) {
-        self.order.push((key, Place::Named(self.named.len() as u32)));
+        self.order
+            .push((key, Place::Named(self.named.len() as u32)));
         self.named.push(event);
     }
 
     /// Adds an event.
     pub fn push_reported(&mut self, key: EventKey, event: FlowReported) {
-        self.order.push((key, Place::Reported(self.reported.len() as u32)));
+        self.order
+            .push((key, Place::Reported(self.reported.len() as u32)));
         self.reported.push(event);
     }
 
@@ -192,12 +198,18 @@ impl EventRun {
             }
             Place::Reported(at) => {
                 let reported = self.reported.get(at as usize)?;
-                EventRef::Reported(reported, reported.evidence.map(|evidence| self.bytes(evidence.name)))
+                EventRef::Reported(
+                    reported,
+                    reported.evidence.map(|evidence| self.bytes(evidence.name)),
+                )
             }
         })
     }
 
     fn bytes(&self, text: TextRef) -> &[u8] {
-        self.text.get(text.offset as usize..).and_then(|rest| rest.get(..text.len as usize)).unwrap_or_default()
+        self.text
+            .get(text.offset as usize..)
+            .and_then(|rest| rest.get(..text.len as usize))
+            .unwrap_or_default()
     }
 }

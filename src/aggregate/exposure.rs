@@ -85,7 +85,11 @@ pub struct Exposures {
 impl Exposures {
     /// Room for `capacity` exposures.
     pub fn new(capacity: usize) -> Self {
-        Self { by_key: BTreeMap::new(), capacity, refused: 0 }
+        Self {
+            by_key: BTreeMap::new(),
+            capacity,
+            refused: 0,
+        }
     }
 
     /// All of them, by host, vendor and product.
@@ -94,7 +98,14 @@ impl Exposures {
     }
 
     /// Notes a sighting.
-    pub fn sighted(&mut self, host: Address, sample: Sample, ech_offered: bool, rules: &Ruleset, places: Places) {
+    pub fn sighted(
+        &mut self,
+        host: Address,
+        sample: Sample,
+        ech_offered: bool,
+        rules: &Ruleset,
+        places: Places,
+    ) {
         let rule = rules.rule(sample.rule.rule);
         let key = key(host, sample.rule, rules);
         let room = self.by_key.len() < self.capacity;
@@ -128,7 +139,11 @@ impl Exposures {
         if let (Some(operator), true) = (places.operator, exposure.operators.len() < LISTED_MAX) {
             exposure.operators.insert(operator);
         }
-        if !exposure.samples.iter().any(|known| known.name == sample.name && known.kind == sample.kind) {
+        if !exposure
+            .samples
+            .iter()
+            .any(|known| known.name == sample.name && known.kind == sample.kind)
+        {
             if exposure.samples.len() < LISTED_MAX {
                 exposure.samples.push(sample);
             } else {
@@ -138,7 +153,14 @@ impl Exposures {
     }
 
     /// Adds what a flow carried.
-    pub fn carried(&mut self, host: Address, rule: RuleMatch, rules: &Ruleset, traffic: Traffic, until: Timestamp) {
+    pub fn carried(
+        &mut self,
+        host: Address,
+        rule: RuleMatch,
+        rules: &Ruleset,
+        traffic: Traffic,
+        until: Timestamp,
+    ) {
         if let Some(exposure) = self.by_key.get_mut(&key(host, rule, rules)) {
             exposure.traffic += traffic;
             exposure.last_seen = exposure.last_seen.max(until);

@@ -3,7 +3,10 @@
 use std::sync::Arc;
 
 use super::exposure::Places;
-use super::{ByteLedger, EventRef, EvidenceSample, Exposures, FlowOpened, FlowReported, NameObserved, Traffic};
+use super::{
+    ByteLedger, EventRef, EvidenceSample, Exposures, FlowOpened, FlowReported, NameObserved,
+    Traffic,
+};
 use crate::attribute::{RuleMatch, Ruleset};
 use crate::decode::Address;
 use crate::flow::{Endpoint, FlowEndReason, HomeNetworks};
@@ -44,7 +47,12 @@ pub struct Ledger {
 
 impl Ledger {
     /// An empty ledger that lists at most `exposures_max` exposures.
-    pub fn new(rules: Arc<Ruleset>, operators: Arc<OperatorTable>, home: Arc<HomeNetworks>, exposures_max: usize) -> Self {
+    pub fn new(
+        rules: Arc<Ruleset>,
+        operators: Arc<OperatorTable>,
+        home: Arc<HomeNetworks>,
+        exposures_max: usize,
+    ) -> Self {
         Self {
             rules,
             operators,
@@ -87,12 +95,17 @@ impl Ledger {
     fn opened(&mut self, _opened: &FlowOpened) {
         self.counters.flows_opened += 1;
         let ended: u64 = self.counters.flows_ended.iter().sum();
-        self.counters.flows_open_max = self.counters.flows_open_max.max(self.counters.flows_opened - ended);
+        self.counters.flows_open_max = self
+            .counters
+            .flows_open_max
+            .max(self.counters.flows_opened - ended);
     }
 
     fn named(&mut self, named: &NameObserved, name: &[u8]) {
         self.counters.names += 1;
-        let Some(found) = named.evidence.rule else { return };
+        let Some(found) = named.evidence.rule else {
+            return;
+        };
         self.counters.names_attributed += 1;
         let Some(host) = self.host(&named.client) else {
             self.counters.attributed_without_home += 1;
@@ -111,7 +124,8 @@ impl Ledger {
             confidence: self.rules.confidence(found.rule, evidence.kind),
         };
         let places = self.places(&named.server);
-        self.exposures.sighted(host, sample, evidence.ech_offered, &self.rules, places);
+        self.exposures
+            .sighted(host, sample, evidence.ech_offered, &self.rules, places);
     }
 
     fn reported(&mut self, reported: &FlowReported) {
@@ -123,38 +137,63 @@ impl Ledger {
             self.counters.interim_records += 1;
         }
         let [from_initiator, from_responder] = record.since_last.bytes;
-        let responder_is_home = record.locality == Locality::Outbound && self.home.contains(&record.responder.address);
-        let (bytes_out, bytes_in) =
-            if responder_is_home { (from_responder, from_initiator) } else { (from_initiator, from_responder) };
+        let responder_is_home =
+            record.locality == Locality::Outbound && self.home.contains(&record.responder.address);
+        let (bytes_out, bytes_in) = if responder_is_home {
+            (from_responder, from_initiator)
+        } else {
+            (from_initiator, from_responder)
+        };
         let traffic = Traffic {
             flows: u64::from(reported.last),
             bytes_out,
             bytes_in,
             packets: record.since_last.packets_total(),
         };
-        let attributed = reported.evidence.and_then(|evidence| Some((evidence.kind, evidence.rule?)));
-        self.bytes.add(record.locality, record.coverage, attributed.map(|(kind, _)| kind), traffic);
+        let attributed = reported
+            .evidence
+            .and_then(|evidence| Some((evidence.kind, evidence.rule?)));
+        self.bytes.add(
+            record.locality,
+            record.coverage,
+            attributed.map(|(kind, _)| kind),
+            traffic,
+        );
         if let (Some((_, found)), Some(host)) = (attributed, self.host(&record.initiator)) {
-            self.exposures.carried(host, found, &self.rules, traffic, record.end);
+            self.exposures
+                .carried(host, found, &self.rules, traffic, record.end);
         }
     }
 
     /// The home side of a contact: the client, if it is home.
     fn host(&self, client: &Endpoint) -> Option<Address> {
-        self.home.contains(&client.address).then_some(client.address)
+        self.home
+            .contains(&client.address)
+            .then_some(client.address)
     }
 
     fn places(&self, server: &Endpoint) -> Places {
         let ip = server.ip();
         Places {
             country: CountryTable::embedded().lookup(ip),
-            operator: self.operators.lookup(ip).map(|operator| (operator.name.clone(), operator.country)),
+            operator: self
+                .operators
+                .lookup(ip)
+                .map(|operator| (operator.name.clone(), operator.country)),
         }
     }
 
     /// What a rule says and who wrote it, for outputs.
-    pub fn judged(&self, found: RuleMatch, kind: EvidenceKind) -> (&crate::attribute::Rule, &str, crate::model::Confidence) {
-        (self.rules.rule(found.rule), self.rules.pattern(found), self.rules.confidence(found.rule, kind))
+    pub fn judged(
+        &self,
+        found: RuleMatch,
+        kind: EvidenceKind,
+    ) -> (&crate::attribute::Rule, &str, crate::model::Confidence) {
+        (
+            self.rules.rule(found.rule),
+            self.rules.pattern(found),
+            self.rules.confidence(found.rule, kind),
+        )
     }
 
     /// Outbound traffic whose owner is known to be somebody else or nobody knows.

@@ -11,6 +11,9 @@ mod ledger;
 
 pub use bytes::{ByteLedger, Traffic};
 pub use conservation::{Conservation, Equation};
-pub use event::{EventKey, EventRef, EventRun, Evidence, FlowOpened, FlowReported, NameObserved, Ordinal, TextRef};
+pub use event::{
+    EventKey, EventRef, EventRun, Evidence, FlowOpened, FlowReported, NameObserved, Ordinal,
+    TextRef,
+};
 pub use exposure::{EvidenceSample, Exposure, ExposureKey, Exposures};
 pub use ledger::{Ledger, LedgerCounters};

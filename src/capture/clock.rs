@@ -53,7 +53,9 @@ impl StreamClock {
     fn jump(&mut self, timestamp: Timestamp, now: Timestamp) -> Timestamp {
         self.stats.jumps += 1;
         let (latest, agreeing) = match self.candidate {
-            Some((other, count)) if timestamp.since(other).max(other.since(timestamp)) <= JUMP_MAX => {
+            Some((other, count))
+                if timestamp.since(other).max(other.since(timestamp)) <= JUMP_MAX =>
+            {
                 (timestamp.max(other), count + 1)
             }
             _ => (timestamp, 1),

@@ -3,7 +3,10 @@
 //! One of the modules with `unsafe`: mapping a file, and the signal that tells when a mapped file was cut.
 //! Its safe twin is reading the file into a buffer, which [`super::CaptureFiles`] does for everything that is not a
 //! regular local file; a test holds both to the same frames.
-#![allow(unsafe_code, reason = "mapping files needs it; every block says why it is sound")]
+#![allow(
+    unsafe_code,
+    reason = "mapping files needs it; every block says why it is sound"
+)]
 
 use std::fs::File;
 use std::os::fd::AsRawFd;
@@ -57,14 +60,14 @@ impl Drop for FileMap {
 /// Whether the file lies where another machine can cut it at any time: network and user-space file systems.
 fn is_remote(file: &File) -> bool {
     const REMOTE: [i64; 8] = [
-        0x6969,                  // NFS
-        0xff53_4d42,             // CIFS
-        0xfe53_4d42,             // SMB2
-        0x517b,                  // SMB
-        0x6573_5546,             // FUSE
-        0x0102_1997,             // 9P
-        0x00c3_6400,             // Ceph
-        0x5346_414f,             // AFS
+        0x6969,      // NFS
+        0xff53_4d42, // CIFS
+        0xfe53_4d42, // SMB2
+        0x517b,      // SMB
+        0x6573_5546, // FUSE
+        0x0102_1997, // 9P
+        0x00c3_6400, // Ceph
+        0x5346_414f, // AFS
     ];
     let mut buffer = std::mem::MaybeUninit::<libc::statfs>::uninit();
     // SAFETY: the descriptor is open for the life of `file`, and the buffer is large enough for the call to fill.
@@ -74,7 +77,10 @@ fn is_remote(file: &File) -> bool {
     }
     // SAFETY: the call succeeded and has therefore filled the buffer.
     let kind = unsafe { buffer.assume_init() }.f_type;
-    #[allow(clippy::unnecessary_cast, reason = "the type of f_type differs between C libraries")]
+    #[allow(
+        clippy::unnecessary_cast,
+        reason = "the type of f_type differs between C libraries"
+    )]
     REMOTE.contains(&(kind as i64))
 }
 
@@ -103,8 +109,12 @@ static SLOTS: Mutex<()> = Mutex::new(());
 
 fn watch(map: &memmap2::Mmap, path: &Path) -> Option<usize> {
     let _guard = SLOTS.lock().ok()?;
-    let (index, slot) = WATCHED.iter().enumerate().find(|(_, slot)| slot.start.load(Ordering::SeqCst) == 0)?;
-    let name: &'static mut [u8] = Box::leak(path.as_os_str().as_bytes().to_vec().into_boxed_slice());
+    let (index, slot) = WATCHED
+        .iter()
+        .enumerate()
+        .find(|(_, slot)| slot.start.load(Ordering::SeqCst) == 0)?;
+    let name: &'static mut [u8] =
+        Box::leak(path.as_os_str().as_bytes().to_vec().into_boxed_slice());
     slot.name_len.store(0, Ordering::SeqCst);
     // The handler may still read the name of a map that was closed before: names are leaked, not freed.
     slot.name.store(name.as_mut_ptr(), Ordering::SeqCst);
@@ -119,7 +129,8 @@ fn install_handler() {
     INSTALLED.call_once(|| {
         // SAFETY: a zeroed sigaction is a valid value of this plain C struct.
         let mut action: libc::sigaction = unsafe { std::mem::zeroed() };
-        let handler: extern "C" fn(libc::c_int, *mut libc::siginfo_t, *mut libc::c_void) = on_bus_error;
+        let handler: extern "C" fn(libc::c_int, *mut libc::siginfo_t, *mut libc::c_void) =
+            on_bus_error;
         action.sa_sigaction = handler as libc::sighandler_t;
         action.sa_flags = libc::SA_SIGINFO;
         // SAFETY: `action` is fully initialised and the handler calls only functions that are safe in a handler.
@@ -135,7 +146,10 @@ extern "C" fn on_bus_error(signal: libc::c_int, info: *mut libc::siginfo_t, _: *
         if start == 0 || address < start || address - start >= slot.len.load(Ordering::SeqCst) {
             continue;
         }
-        let (name, len) = (slot.name.load(Ordering::SeqCst), slot.name_len.load(Ordering::SeqCst));
+        let (name, len) = (
+            slot.name.load(Ordering::SeqCst),
+            slot.name_len.load(Ordering::SeqCst),
+        );
         for (text, len) in [
             (c"avscope: ".as_ptr().cast::<u8>(), 9),
             (name.cast_const(), len),

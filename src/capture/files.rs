@@ -7,8 +7,8 @@ use std::sync::Arc;
 
 use super::file_map::FileMap;
 use super::{
-    CaptureError, ClockStats, Damage, DamageKind, FrameBatch, FrameDescriptor, FrameStorage, PacketSource,
-    SourceState, Step, StreamClock, Walker,
+    CaptureError, ClockStats, Damage, DamageKind, FrameBatch, FrameDescriptor, FrameStorage,
+    PacketSource, SourceState, Step, StreamClock, Walker,
 };
 
 /// What a stream is read in. Large enough that a system call costs nothing, small enough to stay in the cache.
@@ -58,7 +58,13 @@ impl<T: Read + std::fmt::Debug + Send> ReadDebug for T {}
 impl CaptureFiles {
     /// A source over `paths`, read in this order; `-` is standard input.
     pub fn new(paths: Vec<PathBuf>) -> Self {
-        Self { paths: paths.into_iter(), current: None, clock: StreamClock::default(), next_seq: 0, reports: Vec::new() }
+        Self {
+            paths: paths.into_iter(),
+            current: None,
+            clock: StreamClock::default(),
+            next_seq: 0,
+            reports: Vec::new(),
+        }
     }
 
     /// What became of each input so far.
@@ -110,7 +116,8 @@ impl PacketSource for CaptureFiles {
             if self.current.is_none() && !self.open_next() {
                 return Ok(SourceState::End);
             }
-            let (Some(open), Some(report)) = (self.current.as_mut(), self.reports.last_mut()) else {
+            let (Some(open), Some(report)) = (self.current.as_mut(), self.reports.last_mut())
+            else {
                 return Ok(SourceState::End);
             };
             let ending = fill(open, report, &mut self.clock, &mut self.next_seq, batch);
@@ -186,12 +193,19 @@ fn fill(
 impl Open {
     /// Reads the next stretch of the stream behind what is left of the current one.
     fn refill(&mut self) -> Result<(), Damage> {
-        let left = self.storage.bytes().get(self.position..).unwrap_or_default();
+        let left = self
+            .storage
+            .bytes()
+            .get(self.position..)
+            .unwrap_or_default();
         let mut next = Vec::with_capacity(SEGMENT_BYTES.max(left.len() * 2));
         next.extend_from_slice(left);
         let wanted = next.capacity() - next.len();
         let ended = match self.stream.as_mut() {
-            Some(stream) => stream.take(wanted as u64).read_to_end(&mut next).map(|got| got < wanted),
+            Some(stream) => stream
+                .take(wanted as u64)
+                .read_to_end(&mut next)
+                .map(|got| got < wanted),
             None => Ok(true),
         };
         self.storage_offset += self.position as u64;
@@ -201,7 +215,12 @@ impl Open {
         match ended {
             Ok(true) => self.stream = None,
             Ok(false) => {}
-            Err(_) => return Err(Damage { offset: end_of_left, kind: DamageKind::Unreadable }),
+            Err(_) => {
+                return Err(Damage {
+                    offset: end_of_left,
+                    kind: DamageKind::Unreadable,
+                });
+            }
         }
         Ok(())
     }
@@ -211,20 +230,40 @@ fn open(path: &Path) -> Result<Open, CaptureError> {
     if path.as_os_str() == "-" {
         return open_stream(path, Box::new(std::io::stdin()));
     }
-    let file = File::open(path).map_err(|source| CaptureError::Open { path: path.to_owned(), source })?;
-    let metadata = file.metadata().map_err(|source| CaptureError::Open { path: path.to_owned(), source })?;
+    let file = File::open(path).map_err(|source| CaptureError::Open {
+        path: path.to_owned(),
+        source,
+    })?;
+    let metadata = file.metadata().map_err(|source| CaptureError::Open {
+        path: path.to_owned(),
+        source,
+    })?;
     if metadata.is_dir() {
-        return Err(CaptureError::Directory { path: path.to_owned() });
+        return Err(CaptureError::Directory {
+            path: path.to_owned(),
+        });
     }
     if metadata.is_file() && metadata.len() == 0 {
-        return Err(CaptureError::Empty { path: path.to_owned() });
+        return Err(CaptureError::Empty {
+            path: path.to_owned(),
+        });
     }
-    let map = FileMap::open(&file, path).map_err(|source| CaptureError::Open { path: path.to_owned(), source })?;
+    let map = FileMap::open(&file, path).map_err(|source| CaptureError::Open {
+        path: path.to_owned(),
+        source,
+    })?;
     match map {
         None => open_stream(path, Box::new(file)),
         Some(map) => {
-            let (walker, position) = Walker::open(map.bytes()).ok_or_else(|| unknown_content(path, map.bytes()))?;
-            Ok(Open { walker, storage: FrameStorage::Map(Arc::new(map)), position, storage_offset: 0, stream: None })
+            let (walker, position) =
+                Walker::open(map.bytes()).ok_or_else(|| unknown_content(path, map.bytes()))?;
+            Ok(Open {
+                walker,
+                storage: FrameStorage::Map(Arc::new(map)),
+                position,
+                storage_offset: 0,
+                stream: None,
+            })
         }
     }
 }
@@ -235,29 +274,66 @@ fn open_stream(path: &Path, mut stream: Box<dyn ReadDebug>) -> Result<Open, Capt
         .by_ref()
         .take(SEGMENT_BYTES as u64)
         .read_to_end(&mut first)
-        .map_err(|source| CaptureError::Read { path: path.to_owned(), offset: 0, source })?;
+        .map_err(|source| CaptureError::Read {
+            path: path.to_owned(),
+            offset: 0,
+            source,
+        })?;
     if got == 0 {
-        return Err(CaptureError::Empty { path: path.to_owned() });
+        return Err(CaptureError::Empty {
+            path: path.to_owned(),
+        });
     }
     let (walker, position) = Walker::open(&first).ok_or_else(|| unknown_content(path, &first))?;
     let stream = (got == SEGMENT_BYTES).then_some(stream);
-    Ok(Open { walker, storage: FrameStorage::Owned(Arc::new(first)), position, storage_offset: 0, stream })
+    Ok(Open {
+        walker,
+        storage: FrameStorage::Owned(Arc::new(first)),
+        position,
+        storage_offset: 0,
+        stream,
+    })
 }
 
 fn unknown_content(path: &Path, content: &[u8]) -> CaptureError {
     let (what, remedy) = match content {
-        [0x1f, 0x8b, ..] => ("is compressed with gzip", "decompress it: gzip -dc FILE | avscope replay -"),
-        [0x28, 0xb5, 0x2f, 0xfd, ..] => ("is compressed with zstd", "decompress it: zstd -dc FILE | avscope replay -"),
-        [0xfd, b'7', b'z', b'X', b'Z', ..] => ("is compressed with xz", "decompress it: xz -dc FILE | avscope replay -"),
-        [0xd4, 0xc3, 0xb2, 0xa1, ..] | [0xa1, 0xb2, 0xc3, 0xd4, ..] | [0x4d, 0x3c, 0xb2, 0xa1, ..]
-        | [0xa1, 0xb2, 0x3c, 0x4d, ..] => ("ends inside the pcap header", "the file was cut; get it again"),
-        [0xa1, 0xb2, 0xcd, 0x34, ..] | [0x34, 0xcd, 0xb2, 0xa1, ..] => {
-            ("is pcap with the modified record header", "convert it: editcap -F pcap FILE OUT.pcap")
-        }
-        [b's', b'n', b'o', b'o', b'p', ..] => ("is a snoop capture", "convert it: editcap -F pcap FILE OUT.pcap"),
-        _ => ("is neither pcap nor pcapng", "avscope reads captures as tcpdump, Wireshark and dumpcap write them"),
+        [0x1f, 0x8b, ..] => (
+            "is compressed with gzip",
+            "decompress it: gzip -dc FILE | avscope replay -",
+        ),
+        [0x28, 0xb5, 0x2f, 0xfd, ..] => (
+            "is compressed with zstd",
+            "decompress it: zstd -dc FILE | avscope replay -",
+        ),
+        [0xfd, b'7', b'z', b'X', b'Z', ..] => (
+            "is compressed with xz",
+            "decompress it: xz -dc FILE | avscope replay -",
+        ),
+        [0xd4, 0xc3, 0xb2, 0xa1, ..]
+        | [0xa1, 0xb2, 0xc3, 0xd4, ..]
+        | [0x4d, 0x3c, 0xb2, 0xa1, ..]
+        | [0xa1, 0xb2, 0x3c, 0x4d, ..] => (
+            "ends inside the pcap header",
+            "the file was cut; get it again",
+        ),
+        [0xa1, 0xb2, 0xcd, 0x34, ..] | [0x34, 0xcd, 0xb2, 0xa1, ..] => (
+            "is pcap with the modified record header",
+            "convert it: editcap -F pcap FILE OUT.pcap",
+        ),
+        [b's', b'n', b'o', b'o', b'p', ..] => (
+            "is a snoop capture",
+            "convert it: editcap -F pcap FILE OUT.pcap",
+        ),
+        _ => (
+            "is neither pcap nor pcapng",
+            "avscope reads captures as tcpdump, Wireshark and dumpcap write them",
+        ),
     };
-    CaptureError::NotACapture { path: path.to_owned(), what, remedy }
+    CaptureError::NotACapture {
+        path: path.to_owned(),
+        what,
+        remedy,
+    }
 }
 
 #[cfg(test)]

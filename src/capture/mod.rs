@@ -117,7 +117,11 @@ impl FrameBatch {
     /// An empty batch for at most `capacity` frames (at least one).
     pub fn with_capacity(capacity: usize) -> Self {
         let capacity = capacity.max(1);
-        Self { storage: FrameStorage::Empty, descriptors: Vec::with_capacity(capacity), capacity }
+        Self {
+            storage: FrameStorage::Empty,
+            descriptors: Vec::with_capacity(capacity),
+            capacity,
+        }
     }
 
     /// How many frames fit.
@@ -273,7 +277,9 @@ impl Walker {
 
 /// Walks any bytes as a capture and checks that every frame lies inside them: the target that fuzzing calls.
 pub fn fuzz_capture(bytes: &[u8]) -> usize {
-    let Some((mut walker, mut position)) = Walker::open(bytes) else { return 0 };
+    let Some((mut walker, mut position)) = Walker::open(bytes) else {
+        return 0;
+    };
     let mut frames = 0;
     while let Some(window) = bytes.get(position..) {
         match walker.step(window, true) {

@@ -30,9 +30,17 @@ impl PcapWalker {
             _ => return None,
         };
         let network = *rest.last_chunk::<4>()?;
-        let network = if big_endian { u32::from_be_bytes(network) } else { u32::from_le_bytes(network) };
+        let network = if big_endian {
+            u32::from_be_bytes(network)
+        } else {
+            u32::from_le_bytes(network)
+        };
         // The upper half holds the length of a frame check sequence and reserved bits.
-        Some(Self { big_endian, nanoseconds, link_type: LinkType((network & 0xffff) as u16) })
+        Some(Self {
+            big_endian,
+            nanoseconds,
+            link_type: LinkType((network & 0xffff) as u16),
+        })
     }
 
     /// Looks at the record at the beginning of `window`.
@@ -50,9 +58,17 @@ impl PcapWalker {
             return Step::Damaged(DamageKind::ImpossibleLength, 0);
         }
         if rest.len() < captured_len as usize {
-            return if at_end { Step::Damaged(DamageKind::CutShort, 0) } else { Step::NeedMore };
+            return if at_end {
+                Step::Damaged(DamageKind::CutShort, 0)
+            } else {
+                Step::NeedMore
+            };
         }
-        let nanos = if self.nanoseconds { u64::from(fraction) } else { u64::from(fraction) * 1000 };
+        let nanos = if self.nanoseconds {
+            u64::from(fraction)
+        } else {
+            u64::from(fraction) * 1000
+        };
         let record = Record {
             data_offset: RECORD_HEADER_LEN,
             captured_len,
@@ -67,7 +83,11 @@ impl PcapWalker {
     fn words(&self, header: &[u8; RECORD_HEADER_LEN]) -> [u32; 4] {
         let mut words = [0; 4];
         for (word, bytes) in words.iter_mut().zip(header.as_chunks::<4>().0) {
-            *word = if self.big_endian { u32::from_be_bytes(*bytes) } else { u32::from_le_bytes(*bytes) };
+            *word = if self.big_endian {
+                u32::from_be_bytes(*bytes)
+            } else {
+                u32::from_le_bytes(*bytes)
+            };
         }
         words
     }
@@ -75,7 +95,11 @@ impl PcapWalker {
 
 /// The wire length as claimed, or the captured length where the claim cannot be right.
 pub(crate) fn believable_wire_len(claimed: u32, captured_len: u32) -> u32 {
-    if claimed > WIRE_LEN_MAX { captured_len } else { claimed.max(captured_len) }
+    if claimed > WIRE_LEN_MAX {
+        captured_len
+    } else {
+        claimed.max(captured_len)
+    }
 }
 
 #[cfg(test)]
@@ -84,23 +108,44 @@ mod tests {
 
     fn header(big_endian: bool, magic: u32, network: u32) -> Vec<u8> {
         let words = [magic, 0x0004_0002, 0, 0, 65_535, network];
-        words.iter().flat_map(|word| if big_endian { word.to_be_bytes() } else { word.to_le_bytes() }).collect()
+        words
+            .iter()
+            .flat_map(|word| {
+                if big_endian {
+                    word.to_be_bytes()
+                } else {
+                    word.to_le_bytes()
+                }
+            })
+            .collect()
     }
 
     #[test]
     fn both_orders_and_resolutions_are_read() {
-        for (big_endian, magic, nanos) in
-            [(false, 0xa1b2_c3d4_u32, 5_000), (true, 0xa1b2_c3d4, 5_000), (false, 0xa1b2_3c4d, 5), (true, 0xa1b2_3c4d, 5)]
-        {
+        for (big_endian, magic, nanos) in [
+            (false, 0xa1b2_c3d4_u32, 5_000),
+            (true, 0xa1b2_c3d4, 5_000),
+            (false, 0xa1b2_3c4d, 5),
+            (true, 0xa1b2_3c4d, 5),
+        ] {
             let mut file = header(big_endian, magic, 1);
             for word in [7u32, 5, 2, 60] {
-                file.extend(if big_endian { word.to_be_bytes() } else { word.to_le_bytes() });
+                file.extend(if big_endian {
+                    word.to_be_bytes()
+                } else {
+                    word.to_le_bytes()
+                });
             }
             file.extend([0xaa, 0xbb]);
             let mut walker = PcapWalker::open(&file).unwrap();
-            let Step::Frame(record, consumed) = walker.step(&file[24..], true) else { panic!("no frame") };
+            let Step::Frame(record, consumed) = walker.step(&file[24..], true) else {
+                panic!("no frame")
+            };
             assert_eq!(record.timestamp.as_nanos(), 7_000_000_000 + nanos);
-            assert_eq!((record.captured_len, record.wire_len, consumed), (2, 60, 18));
+            assert_eq!(
+                (record.captured_len, record.wire_len, consumed),
+                (2, 60, 18)
+            );
             assert!(matches!(walker.step(&file[42..], true), Step::End));
         }
     }
@@ -114,8 +159,17 @@ mod tests {
         file.extend([1, 2, 3, 4]);
         for end in 25..file.len() {
             let mut walker = PcapWalker::open(&file).unwrap();
-            assert!(matches!(walker.step(&file[24..end], true), Step::Damaged(DamageKind::CutShort, 0)), "{end}");
-            assert!(matches!(walker.step(&file[24..end], false), Step::NeedMore), "{end}");
+            assert!(
+                matches!(
+                    walker.step(&file[24..end], true),
+                    Step::Damaged(DamageKind::CutShort, 0)
+                ),
+                "{end}"
+            );
+            assert!(
+                matches!(walker.step(&file[24..end], false), Step::NeedMore),
+                "{end}"
+            );
         }
     }
 

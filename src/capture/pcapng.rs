@@ -127,8 +127,11 @@ impl PcapngWalker {
                 (9, [resolution]) => interface.units = units_of(*resolution),
                 (14, value) => {
                     let bytes = value.first_chunk::<8>()?;
-                    interface.offset_seconds =
-                        if self.big_endian { i64::from_be_bytes(*bytes) } else { i64::from_le_bytes(*bytes) };
+                    interface.offset_seconds = if self.big_endian {
+                        i64::from_be_bytes(*bytes)
+                    } else {
+                        i64::from_le_bytes(*bytes)
+                    };
                 }
                 _ => {}
             }
@@ -173,7 +176,10 @@ impl PcapngWalker {
         })
     }
 
-    #[allow(clippy::too_many_arguments, reason = "the fields of the two packet blocks, in their order")]
+    #[allow(
+        clippy::too_many_arguments,
+        reason = "the fields of the two packet blocks, in their order"
+    )]
     fn packet(
         &mut self,
         interface: u32,
@@ -187,12 +193,16 @@ impl PcapngWalker {
         if captured_len as usize > data.len() {
             return None;
         }
-        let interface = self.interfaces.get(interface as usize).copied().unwrap_or(Interface {
-            link_type: LinkType::UNDESCRIBED,
-            snap_len: 0,
-            units: 1_000_000,
-            offset_seconds: 0,
-        });
+        let interface = self
+            .interfaces
+            .get(interface as usize)
+            .copied()
+            .unwrap_or(Interface {
+                link_type: LinkType::UNDESCRIBED,
+                snap_len: 0,
+                units: 1_000_000,
+                offset_seconds: 0,
+            });
         let units = u64::from(high) << 32 | u64::from(low);
         self.last_time = interface.time_of(units);
         Some(Record {
@@ -213,11 +223,19 @@ impl PcapngWalker {
     }
 
     fn u32(&self, bytes: [u8; 4]) -> u32 {
-        if self.big_endian { u32::from_be_bytes(bytes) } else { u32::from_le_bytes(bytes) }
+        if self.big_endian {
+            u32::from_be_bytes(bytes)
+        } else {
+            u32::from_le_bytes(bytes)
+        }
     }
 
     fn u16(&self, bytes: [u8; 2]) -> u16 {
-        if self.big_endian { u16::from_be_bytes(bytes) } else { u16::from_le_bytes(bytes) }
+        if self.big_endian {
+            u16::from_be_bytes(bytes)
+        } else {
+            u16::from_le_bytes(bytes)
+        }
     }
 }
 
@@ -232,7 +250,11 @@ impl Interface {
 /// Units a second of an `if_tsresol` octet: a power of ten, or of two when the top bit is set.
 fn units_of(resolution: u8) -> u64 {
     let exponent = u32::from(resolution & 0x7f);
-    let units = if resolution & 0x80 == 0 { 10u64.checked_pow(exponent) } else { 2u64.checked_pow(exponent) };
+    let units = if resolution & 0x80 == 0 {
+        10u64.checked_pow(exponent)
+    } else {
+        2u64.checked_pow(exponent)
+    };
     // A resolution finer than 64 bits can count is not believed.
     units.unwrap_or(1_000_000)
 }
@@ -254,13 +276,21 @@ mod tests {
 
     #[test]
     fn a_power_of_two_clock_is_scaled_to_nanoseconds() {
-        let interface = Interface { link_type: LinkType::RAW, snap_len: 0, units: 1024, offset_seconds: 5 };
+        let interface = Interface {
+            link_type: LinkType::RAW,
+            snap_len: 0,
+            units: 1024,
+            offset_seconds: 5,
+        };
         assert_eq!(interface.time_of(1024 + 512).as_nanos(), 6_500_000_000);
     }
 
     #[test]
     fn bytes_without_a_section_are_not_guessed_at() {
         let mut walker = PcapngWalker::default();
-        assert!(matches!(walker.step(&[6, 0, 0, 0, 32, 0, 0, 0, 0], true), Step::Damaged(DamageKind::NoSection, 0)));
+        assert!(matches!(
+            walker.step(&[6, 0, 0, 0, 32, 0, 0, 0, 0], true),
+            Step::Damaged(DamageKind::NoSection, 0)
+        ));
     }
 }

@@ -6,11 +6,18 @@ use super::*;
 use crate::capture::files::open_stream_for_tests;
 
 fn capture_of(frames: usize) -> Vec<u8> {
-    let mut file: Vec<u8> =
-        [0xa1b2_c3d4_u32, 0x0004_0002, 0, 0, 262_144, 1].iter().flat_map(|word| word.to_le_bytes()).collect();
+    let mut file: Vec<u8> = [0xa1b2_c3d4_u32, 0x0004_0002, 0, 0, 262_144, 1]
+        .iter()
+        .flat_map(|word| word.to_le_bytes())
+        .collect();
     for number in 0..frames {
         let len = (number * 37) % 1500;
-        for word in [1_700_000_000 + (number / 10) as u32, 0, len as u32, len as u32] {
+        for word in [
+            1_700_000_000 + (number / 10) as u32,
+            0,
+            len as u32,
+            len as u32,
+        ] {
             file.extend(word.to_le_bytes());
         }
         file.extend(std::iter::repeat_n(number as u8, len));
@@ -32,7 +39,14 @@ fn frames(mut source: CaptureFiles, capacity: usize) -> Vec<(u64, u64, Vec<u8>)>
             ));
         }
     }
-    assert_eq!(source.reports().iter().map(|report| report.frames).sum::<u64>(), all.len() as u64);
+    assert_eq!(
+        source
+            .reports()
+            .iter()
+            .map(|report| report.frames)
+            .sum::<u64>(),
+        all.len() as u64
+    );
     all
 }
 
@@ -45,8 +59,14 @@ fn mapping_and_streaming_give_the_same_frames() {
     let mapped = frames(CaptureFiles::new(vec![file.path().to_owned()]), 64);
     assert_eq!(mapped.len(), 4000);
     for capacity in [1, 7, 64] {
-        assert_eq!(frames(CaptureFiles::new(vec![file.path().to_owned()]), capacity), mapped);
-        assert_eq!(frames(open_stream_for_tests(content.clone()), capacity), mapped);
+        assert_eq!(
+            frames(CaptureFiles::new(vec![file.path().to_owned()]), capacity),
+            mapped
+        );
+        assert_eq!(
+            frames(open_stream_for_tests(content.clone()), capacity),
+            mapped
+        );
     }
 }
 
@@ -73,7 +93,10 @@ fn a_file_cut_at_any_byte_keeps_what_was_before() {
                 assert_eq!(damage.kind, DamageKind::CutShort);
                 assert!(damage.offset < end as u64);
             }
-            None => assert_eq!(report.bytes, end as u64, "no damage only at the end of a record"),
+            None => assert_eq!(
+                report.bytes, end as u64,
+                "no damage only at the end of a record"
+            ),
         }
     }
 }
@@ -82,7 +105,11 @@ fn a_file_cut_at_any_byte_keeps_what_was_before() {
 fn several_files_share_one_sequence() {
     let mut first = tempfile::NamedTempFile::new().unwrap();
     first.write_all(&capture_of(5)).unwrap();
-    let paths = vec![first.path().to_owned(), "/nonexistent/x.pcap".into(), first.path().to_owned()];
+    let paths = vec![
+        first.path().to_owned(),
+        "/nonexistent/x.pcap".into(),
+        first.path().to_owned(),
+    ];
     let mut source = CaptureFiles::new(paths);
     let mut batch = FrameBatch::with_capacity(64);
     let mut seqs = Vec::new();
@@ -92,7 +119,13 @@ fn several_files_share_one_sequence() {
     assert_eq!(seqs, (0..10).collect::<Vec<_>>());
     let reports = source.reports();
     assert_eq!((reports[0].first_seq, reports[2].first_seq), (0, 5));
-    assert!(reports[1].error.as_ref().unwrap().contains("/nonexistent/x.pcap: cannot open"));
+    assert!(
+        reports[1]
+            .error
+            .as_ref()
+            .unwrap()
+            .contains("/nonexistent/x.pcap: cannot open")
+    );
 }
 
 #[test]

@@ -70,7 +70,8 @@ impl CaptureArgs {
     /// The rules to judge by.
     pub fn ruleset(&self) -> anyhow::Result<Arc<Ruleset>> {
         let rules = match &self.rules {
-            Some(dir) => Ruleset::with_directory(dir).with_context(|| format!("cannot use the rules in {}", dir.display()))?,
+            Some(dir) => Ruleset::with_directory(dir)
+                .with_context(|| format!("cannot use the rules in {}", dir.display()))?,
             None => Ruleset::builtin()?,
         };
         Ok(Arc::new(rules))
@@ -89,7 +90,13 @@ impl CaptureArgs {
 
     /// Settings for the pipeline.
     pub fn settings(&self, rules: Arc<Ruleset>, limits: &Limits) -> anyhow::Result<Settings> {
-        Ok(config::offline(self.workers, self.batch_frames, limits, &self.home_networks, rules)?)
+        Ok(config::offline(
+            self.workers,
+            self.batch_frames,
+            limits,
+            &self.home_networks,
+            rules,
+        )?)
     }
 
     /// Reads everything; `sink` hears all events in order.
@@ -99,7 +106,10 @@ impl CaptureArgs {
         let outcome = pipeline::replay(&mut source, settings, sink);
         let source = source.into_inner();
         drop(progress);
-        Ok(Run { outcome: outcome?, source })
+        Ok(Run {
+            outcome: outcome?,
+            source,
+        })
     }
 }
 
@@ -129,10 +139,18 @@ pub fn report_inputs(reports: &[FileReport]) -> bool {
 
 fn what_happened(kind: DamageKind) -> &'static str {
     match kind {
-        DamageKind::CutShort => "the file ends inside a record (get the whole file, or accept the loss)",
-        DamageKind::ImpossibleLength => "a record claims an impossible length (pcapfix or editcap may recover what follows)",
-        DamageKind::BrokenBlock => "a block contradicts itself (pcapfix or editcap may recover what follows)",
-        DamageKind::NoSection => "no section begins here (pcapfix or editcap may recover what follows)",
+        DamageKind::CutShort => {
+            "the file ends inside a record (get the whole file, or accept the loss)"
+        }
+        DamageKind::ImpossibleLength => {
+            "a record claims an impossible length (pcapfix or editcap may recover what follows)"
+        }
+        DamageKind::BrokenBlock => {
+            "a block contradicts itself (pcapfix or editcap may recover what follows)"
+        }
+        DamageKind::NoSection => {
+            "no section begins here (pcapfix or editcap may recover what follows)"
+        }
         DamageKind::Unreadable => "the system could not read on",
     }
 }

@@ -33,7 +33,8 @@ pub struct ExplainArgs {
 /// Runs the command.
 pub fn run(args: &ExplainArgs, out: &mut dyn Write) -> anyhow::Result<ExitCode> {
     let rules = match &args.rules {
-        Some(dir) => Ruleset::with_directory(dir).with_context(|| format!("cannot use the rules in {}", dir.display()))?,
+        Some(dir) => Ruleset::with_directory(dir)
+            .with_context(|| format!("cannot use the rules in {}", dir.display()))?,
         None => Ruleset::builtin()?,
     };
     let what = args.what.trim();
@@ -51,29 +52,61 @@ fn explain_address(rules: &Ruleset, address: IpAddr, out: &mut dyn Write) -> any
     let dataset = countries.dataset();
     let mut row = |label: &str, text: &str| writeln!(out, "  {label:<13}{text}");
     row("address", &address.to_string())?;
-    let country = countries.lookup(address).map_or_else(|| "unknown".to_owned(), |country| country.to_string());
-    row("server in", &format!("{country}, by {} of {}; databases often disagree", dataset.name, dataset.build_date))?;
+    let country = countries
+        .lookup(address)
+        .map_or_else(|| "unknown".to_owned(), |country| country.to_string());
+    row(
+        "server in",
+        &format!(
+            "{country}, by {} of {}; databases often disagree",
+            dataset.name, dataset.build_date
+        ),
+    )?;
     match operators.lookup(address) {
         None => {
-            row("operator", "unknown: the table holds security vendors' networks only")?;
+            row(
+                "operator",
+                "unknown: the table holds security vendors' networks only",
+            )?;
             row("vendor", "unknown: an address says nothing without a name")?;
         }
         Some(operator) => {
-            row("operator", &format!("{} (AS{})", operator.name, operator.asn))?;
-            let registered = operator.country.map_or_else(|| "unknown".to_owned(), |country| country.to_string());
-            let basis = operator.country_basis.as_deref().map(|basis| format!(" ({basis})")).unwrap_or_default();
+            row(
+                "operator",
+                &format!("{} (AS{})", operator.name, operator.asn),
+            )?;
+            let registered = operator
+                .country
+                .map_or_else(|| "unknown".to_owned(), |country| country.to_string());
+            let basis = operator
+                .country_basis
+                .as_deref()
+                .map(|basis| format!(" ({basis})"))
+                .unwrap_or_default();
             row("registered in", &format!(" {registered}{basis}"))?;
             let vendor = operator.vendor.as_deref();
             let text = match vendor.and_then(|id| rules.vendor_by_id(id)) {
                 Some(vendor) => {
-                    format!("{} ({}), seat {}: runs the network; other parties may use addresses in it", vendor.legal_name, vendor.id, vendor.jurisdiction)
+                    format!(
+                        "{} ({}), seat {}: runs the network; other parties may use addresses in it",
+                        vendor.legal_name, vendor.id, vendor.jurisdiction
+                    )
                 }
-                None => vendor.map_or_else(|| "unknown".to_owned(), |id| format!("{id} (no rules for its names yet)")),
+                None => vendor.map_or_else(
+                    || "unknown".to_owned(),
+                    |id| format!("{id} (no rules for its names yet)"),
+                ),
             };
             row("vendor", &text)?;
             row("product", "unknown: an address does not say")?;
             row("purpose", "unknown: an address does not say")?;
-            row("confidence", &format!("low as evidence of a product; {} that the network is the operator's", operator.confidence))?;
+            row(
+                "confidence",
+                &format!(
+                    "low as evidence of a product; {} that the network is the operator's",
+                    operator.confidence
+                ),
+            )?;
             row("source", &operator.source)?;
         }
     }

@@ -62,7 +62,11 @@ pub fn run() -> ExitCode {
         Err(error) => {
             // Help and version are asked for; a broken pipe while printing them is nobody's fault.
             let _ = error.print();
-            return ExitCode::from(if error.use_stderr() { EXIT_USAGE } else { EXIT_OK });
+            return ExitCode::from(if error.use_stderr() {
+                EXIT_USAGE
+            } else {
+                EXIT_OK
+            });
         }
     };
     let result = match &cli.command {
@@ -86,7 +90,9 @@ pub(crate) fn is_broken_pipe(error: &anyhow::Error) -> bool {
     error.chain().any(|cause| {
         let io = cause.downcast_ref::<std::io::Error>();
         let kind = io.map(std::io::Error::kind).or_else(|| {
-            cause.downcast_ref::<serde_json::Error>().and_then(serde_json::Error::io_error_kind)
+            cause
+                .downcast_ref::<serde_json::Error>()
+                .and_then(serde_json::Error::io_error_kind)
         });
         kind == Some(std::io::ErrorKind::BrokenPipe)
     })

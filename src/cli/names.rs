@@ -72,13 +72,19 @@ pub fn run(args: &NamesArgs) -> anyhow::Result<ExitCode> {
     }
     out.flush()?;
     if names.refused > 0 {
-        let _ = writeln!(std::io::stderr(), "avscope: {} further sightings are not listed: the list is full", names.refused);
+        let _ = writeln!(
+            std::io::stderr(),
+            "avscope: {} further sightings are not listed: the list is full",
+            names.refused
+        );
     }
-    Ok(ExitCode::from(match (incomplete, run.outcome.frames.frames) {
-        (true, 0) => EXIT_ERROR,
-        (true, _) => EXIT_INPUT_INCOMPLETE,
-        (false, _) => EXIT_OK,
-    }))
+    Ok(ExitCode::from(
+        match (incomplete, run.outcome.frames.frames) {
+            (true, 0) => EXIT_ERROR,
+            (true, _) => EXIT_INPUT_INCOMPLETE,
+            (false, _) => EXIT_OK,
+        },
+    ))
 }
 
 fn write_table(names: &Names, out: &mut dyn Write) -> std::io::Result<()> {
@@ -87,7 +93,7 @@ fn write_table(names: &Names, out: &mut dyn Write) -> std::io::Result<()> {
     }
     let mut table = Table::new();
     table
-        .load_preset(UTF8_HORIZONTAL_ONLY)
+        .load_style(UTF8_HORIZONTAL_ONLY)
         .set_content_arrangement(ContentArrangement::Disabled)
         .set_header(["kind", "name", "from", "port", "to", "port", "count"]);
     for (row, count) in names.rows() {

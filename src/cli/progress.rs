@@ -34,11 +34,22 @@ impl Progress {
             return None;
         }
         // Unknown for streams: then no share and no time left is shown.
-        let total = paths.iter().map(|path| std::fs::metadata(path).ok().filter(std::fs::Metadata::is_file).map(|meta| meta.len())).sum::<Option<u64>>();
+        let total = paths
+            .iter()
+            .map(|path| {
+                std::fs::metadata(path)
+                    .ok()
+                    .filter(std::fs::Metadata::is_file)
+                    .map(|meta| meta.len())
+            })
+            .sum::<Option<u64>>();
         let counts = Arc::new(Counts::default());
         let shared = Arc::clone(&counts);
         let thread = std::thread::spawn(move || show(&shared, total));
-        Some(Self { counts, thread: Some(thread) })
+        Some(Self {
+            counts,
+            thread: Some(thread),
+        })
     }
 }
 
@@ -53,7 +64,10 @@ impl Drop for Progress {
     }
 }
 
-#[allow(clippy::disallowed_methods, reason = "the rate is that of this process, not of packets")]
+#[allow(
+    clippy::disallowed_methods,
+    reason = "the rate is that of this process, not of packets"
+)]
 fn show(counts: &Counts, total: Option<u64>) {
     let begin = Instant::now();
     let mut shown = false;
@@ -69,14 +83,24 @@ fn show(counts: &Counts, total: Option<u64>) {
         if begin.elapsed() < FIRST_AFTER {
             continue;
         }
-        let (frames, bytes) = (counts.frames.load(Ordering::Relaxed), counts.bytes.load(Ordering::Relaxed));
+        let (frames, bytes) = (
+            counts.frames.load(Ordering::Relaxed),
+            counts.bytes.load(Ordering::Relaxed),
+        );
         let seconds = begin.elapsed().as_secs_f64();
         let rate = frames as f64 / seconds / 1e6;
         let line = match total.filter(|total| *total > 0) {
             Some(total) => {
                 let share = (bytes as f64 / total as f64).min(1.0);
-                let left = if share > 0.0 { seconds * (1.0 - share) / share } else { 0.0 };
-                format!("{frames} frames, {rate:.2} M/s, {:.0} %, {left:.0} s left", share * 100.0)
+                let left = if share > 0.0 {
+                    seconds * (1.0 - share) / share
+                } else {
+                    0.0
+                };
+                format!(
+                    "{frames} frames, {rate:.2} M/s, {:.0} %, {left:.0} s left",
+                    share * 100.0
+                )
             }
             None => format!("{frames} frames, {rate:.2} M/s"),
         };
@@ -96,7 +120,10 @@ pub struct Watched<S> {
 impl<S: PacketSource> Watched<S> {
     /// Watches `source` for `progress`.
     pub fn new(source: S, progress: Option<&Progress>) -> Self {
-        Self { source, counts: progress.map(|progress| Arc::clone(&progress.counts)) }
+        Self {
+            source,
+            counts: progress.map(|progress| Arc::clone(&progress.counts)),
+        }
     }
 
     /// The source again.
@@ -109,8 +136,14 @@ impl<S: PacketSource> PacketSource for Watched<S> {
     fn next_batch(&mut self, batch: &mut FrameBatch) -> Result<SourceState, CaptureError> {
         let state = self.source.next_batch(batch)?;
         if let Some(counts) = &self.counts {
-            let bytes: u64 = batch.descriptors.iter().map(|frame| u64::from(frame.captured_len) + 16).sum();
-            counts.frames.fetch_add(batch.descriptors.len() as u64, Ordering::Relaxed);
+            let bytes: u64 = batch
+                .descriptors
+                .iter()
+                .map(|frame| u64::from(frame.captured_len) + 16)
+                .sum();
+            counts
+                .frames
+                .fetch_add(batch.descriptors.len() as u64, Ordering::Relaxed);
             counts.bytes.fetch_add(bytes, Ordering::Relaxed);
         }
         Ok(state)

@@ -63,10 +63,16 @@ pub fn run(args: &ReplayArgs) -> anyhow::Result<ExitCode> {
     let operators = Arc::new(OperatorTable::builtin()?);
     let limits = args.captures.limits(args.exposures_max);
     let settings = args.captures.settings(Arc::clone(&rules), &limits)?;
-    let mut ledger =
-        Ledger::new(Arc::clone(&rules), Arc::clone(&operators), Arc::clone(&settings.home), limits.exposures_max);
+    let mut ledger = Ledger::new(
+        Arc::clone(&rules),
+        Arc::clone(&operators),
+        Arc::clone(&settings.home),
+        limits.exposures_max,
+    );
     let mut events = args.events.as_deref().map(open_events).transpose()?;
-    let mut events = events.take().map(|out| EventWriter::new(out, rules, Arc::clone(&operators)));
+    let mut events = events
+        .take()
+        .map(|out| EventWriter::new(out, rules, Arc::clone(&operators)));
 
     let run = args.captures.read(
         &settings,
@@ -95,7 +101,10 @@ pub fn run(args: &ReplayArgs) -> anyhow::Result<ExitCode> {
     if !nothing_read {
         write_summary(args, &summary)?;
     }
-    anyhow::ensure!(holds, "the sums do not match: this is a defect of avscope; please report it with the lines marked NOT");
+    anyhow::ensure!(
+        holds,
+        "the sums do not match: this is a defect of avscope; please report it with the lines marked NOT"
+    );
     Ok(ExitCode::from(match (nothing_read, incomplete) {
         (true, _) => EXIT_ERROR,
         (false, true) => EXIT_INPUT_INCOMPLETE,
@@ -108,7 +117,10 @@ fn open_events(path: &Path) -> anyhow::Result<BufWriter<Box<dyn Write>>> {
         Box::new(std::io::stdout())
     } else {
         let file = File::create(path).with_context(|| {
-            format!("{}: cannot create the file for events; is the folder there and writable?", path.display())
+            format!(
+                "{}: cannot create the file for events; is the folder there and writable?",
+                path.display()
+            )
         })?;
         Box::new(file)
     };
@@ -117,7 +129,10 @@ fn open_events(path: &Path) -> anyhow::Result<BufWriter<Box<dyn Write>>> {
 
 /// The summary goes to standard output, unless events do.
 fn write_summary(args: &ReplayArgs, summary: &Summary) -> anyhow::Result<()> {
-    let to_stderr = args.events.as_deref().is_some_and(|path| path.as_os_str() == "-");
+    let to_stderr = args
+        .events
+        .as_deref()
+        .is_some_and(|path| path.as_os_str() == "-");
     let (mut out, terminal): (Box<dyn Write>, bool) = if to_stderr {
         (Box::new(std::io::stderr()), std::io::stderr().is_terminal())
     } else {
@@ -137,7 +152,9 @@ fn write_summary(args: &ReplayArgs, summary: &Summary) -> anyhow::Result<()> {
 pub(super) fn style(terminal: bool) -> Style {
     const WIDTH_MIN: u16 = 80;
     const WIDTH_FILE: u16 = 190;
-    let width = terminal_size::terminal_size().map(|(width, _)| width.0).filter(|_| terminal);
+    let width = terminal_size::terminal_size()
+        .map(|(width, _)| width.0)
+        .filter(|_| terminal);
     Style {
         width: width.map_or(WIDTH_FILE, |width| width.max(WIDTH_MIN)),
         colour: terminal && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty()),

@@ -50,7 +50,9 @@ pub enum ConfigError {
         name: &'static str,
     },
     /// More workers than there are shards.
-    #[error("{workers} workers: there can be 1 to {SHARDS}, one for each of the {SHARDS} parts that flows are divided into")]
+    #[error(
+        "{workers} workers: there can be 1 to {SHARDS}, one for each of the {SHARDS} parts that flows are divided into"
+    )]
     Workers {
         /// What was asked for.
         workers: usize,
@@ -96,7 +98,11 @@ pub fn offline(
             return Err(ConfigError::Zero { name });
         }
     }
-    let home = if home_networks.is_empty() { HomeNetworks::default() } else { HomeNetworks::new(home_networks)? };
+    let home = if home_networks.is_empty() {
+        HomeNetworks::default()
+    } else {
+        HomeNetworks::new(home_networks)?
+    };
     Ok(Settings {
         workers,
         batch_frames,

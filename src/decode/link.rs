@@ -33,9 +33,21 @@ pub(super) fn network_layer(raw: &RawPacket<'_>) -> Result<Network, Decoded> {
         LinkType::LINUX_SLL => by_ether_type(raw.data, 14),
         // Version 2 begins with the protocol and has 18 more bytes of header behind it.
         LinkType::LINUX_SLL2 => cooked_v2(raw.data),
-        LinkType(12 | 14) | LinkType::RAW => Ok(Network { start: 0, vlan: 0, expected: None }),
-        LinkType::IPV4 => Ok(Network { start: 0, vlan: 0, expected: Some(IpVersion::V4) }),
-        LinkType::IPV6 => Ok(Network { start: 0, vlan: 0, expected: Some(IpVersion::V6) }),
+        LinkType(12 | 14) | LinkType::RAW => Ok(Network {
+            start: 0,
+            vlan: 0,
+            expected: None,
+        }),
+        LinkType::IPV4 => Ok(Network {
+            start: 0,
+            vlan: 0,
+            expected: Some(IpVersion::V4),
+        }),
+        LinkType::IPV6 => Ok(Network {
+            start: 0,
+            vlan: 0,
+            expected: Some(IpVersion::V6),
+        }),
         _ => Err(Decoded::Undecodable(Undecodable::UnsupportedLinkType)),
     }
 }
@@ -53,8 +65,20 @@ fn by_ether_type(data: &[u8], offset: usize) -> Result<Network, Decoded> {
         let ether_type = u16::from_be_bytes(*ether_type);
         start = start.saturating_add(2);
         match ether_type {
-            IPV4 => return Ok(Network { start, vlan, expected: Some(IpVersion::V4) }),
-            IPV6 => return Ok(Network { start, vlan, expected: Some(IpVersion::V6) }),
+            IPV4 => {
+                return Ok(Network {
+                    start,
+                    vlan,
+                    expected: Some(IpVersion::V4),
+                });
+            }
+            IPV6 => {
+                return Ok(Network {
+                    start,
+                    vlan,
+                    expected: Some(IpVersion::V6),
+                });
+            }
             _ if !TAGS.contains(&ether_type) => return Err(Decoded::NotIp(not_ip(ether_type))),
             _ => {}
         }
@@ -81,13 +105,20 @@ fn cooked_v2(data: &[u8]) -> Result<Network, Decoded> {
         tag if TAGS.contains(&tag) => return tagged_cooked_v2(data),
         other => return Err(Decoded::NotIp(not_ip(other))),
     };
-    Ok(Network { start: HEADER_LEN, vlan: 0, expected: Some(expected) })
+    Ok(Network {
+        start: HEADER_LEN,
+        vlan: 0,
+        expected: Some(expected),
+    })
 }
 
 /// A tag behind a cooked header: control field first, then the EtherType.
 #[cold]
 fn tagged_cooked_v2(data: &[u8]) -> Result<Network, Decoded> {
-    let vlan = data.get(20..22).and_then(|control| control.first_chunk::<2>()).map(|control| u16::from_be_bytes(*control));
+    let vlan = data
+        .get(20..22)
+        .and_then(|control| control.first_chunk::<2>())
+        .map(|control| u16::from_be_bytes(*control));
     let mut network = by_ether_type(data, 22)?;
     network.vlan = vlan.unwrap_or_default() & 0x0fff;
     Ok(network)

@@ -89,7 +89,9 @@ impl Packet {
     #[inline]
     pub fn payload<'a>(&self, frame: &'a [u8]) -> &'a [u8] {
         let start = self.payload_offset as usize;
-        frame.get(start..start.saturating_add(self.payload_len as usize)).unwrap_or_default()
+        frame
+            .get(start..start.saturating_add(self.payload_len as usize))
+            .unwrap_or_default()
     }
 
     /// Whether payload bytes were cut off by the capture.
@@ -154,7 +156,11 @@ pub enum Decoded {
 #[inline]
 pub fn decode(raw: &RawPacket<'_>) -> Decoded {
     match link::network_layer(raw) {
-        Ok(link::Network { start, vlan, expected }) => network::decode(raw, start, vlan, expected),
+        Ok(link::Network {
+            start,
+            vlan,
+            expected,
+        }) => network::decode(raw, start, vlan, expected),
         Err(outcome) => outcome,
     }
 }

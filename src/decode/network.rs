@@ -11,9 +11,18 @@ const IPV6_HEADER_LEN: usize = 40;
 
 /// Decodes from the network layer on, which begins at `start`.
 #[inline]
-pub(super) fn decode(raw: &RawPacket<'_>, start: usize, vlan: u16, expected: Option<IpVersion>) -> Decoded {
-    let Some(bytes) = raw.data.get(start..) else { return Decoded::Undecodable(Undecodable::TruncatedLink) };
-    let Some(first) = bytes.first() else { return Decoded::Undecodable(Undecodable::TruncatedIp) };
+pub(super) fn decode(
+    raw: &RawPacket<'_>,
+    start: usize,
+    vlan: u16,
+    expected: Option<IpVersion>,
+) -> Decoded {
+    let Some(bytes) = raw.data.get(start..) else {
+        return Decoded::Undecodable(Undecodable::TruncatedLink);
+    };
+    let Some(first) = bytes.first() else {
+        return Decoded::Undecodable(Undecodable::TruncatedIp);
+    };
     // Bytes on the wire from here on; padding and trailers are still among them.
     let wire_len = (raw.wire_len as usize).saturating_sub(start);
     match (first >> 4, expected) {
@@ -29,14 +38,39 @@ fn ipv4(bytes: &[u8], start: usize, wire_len: usize, vlan: u16) -> Decoded {
     let Some(header) = bytes.first_chunk::<IPV4_HEADER_MIN>() else {
         return Decoded::Undecodable(Undecodable::TruncatedIp);
     };
-    let [v, _, l0, l1, _, _, f0, f1, _, protocol, _, _, s0, s1, s2, s3, d0, d1, d2, d3] = *header;
+    let [
+        v,
+        _,
+        l0,
+        l1,
+        _,
+        _,
+        f0,
+        f1,
+        _,
+        protocol,
+        _,
+        _,
+        s0,
+        s1,
+        s2,
+        s3,
+        d0,
+        d1,
+        d2,
+        d3,
+    ] = *header;
     let header_len = usize::from(v & 0x0f).saturating_mul(4);
     if header_len < IPV4_HEADER_MIN {
         return Decoded::Undecodable(Undecodable::BadIpHeaderLength);
     }
     let total_len = usize::from(u16::from_be_bytes([l0, l1]));
     // Zero where an offload left the length to the hardware; more than the wire where the field is wrong.
-    let ip_len = if total_len >= header_len && total_len <= wire_len { total_len } else { wire_len };
+    let ip_len = if total_len >= header_len && total_len <= wire_len {
+        total_len
+    } else {
+        wire_len
+    };
     let ip = IpHeader {
         source: mapped([s0, s1, s2, s3]),
         destination: mapped([d0, d1, d2, d3]),
@@ -62,12 +96,18 @@ fn ipv6(bytes: &[u8], start: usize, wire_len: usize, vlan: u16) -> Decoded {
         return Decoded::Undecodable(Undecodable::TruncatedIp);
     };
     let [_, _, _, _, l0, l1, protocol, _, addresses @ ..] = header;
-    let (Some(source), Some(destination)) = (addresses.first_chunk::<16>(), addresses.last_chunk::<16>()) else {
+    let (Some(source), Some(destination)) =
+        (addresses.first_chunk::<16>(), addresses.last_chunk::<16>())
+    else {
         return Decoded::Undecodable(Undecodable::TruncatedIp);
     };
     let claimed = usize::from(u16::from_be_bytes([*l0, *l1])).saturating_add(IPV6_HEADER_LEN);
     // Zero for jumbograms and merged segments.
-    let ip_len = if claimed > IPV6_HEADER_LEN && claimed <= wire_len { claimed } else { wire_len };
+    let ip_len = if claimed > IPV6_HEADER_LEN && claimed <= wire_len {
+        claimed
+    } else {
+        wire_len
+    };
     let mut ip = IpHeader {
         source: *source,
         destination: *destination,
@@ -110,7 +150,11 @@ fn extension_headers(first: u8, bytes: &[u8]) -> Result<Walk, Undecodable> {
     const HOST_IDENTITY: u8 = 139;
     const SHIM6: u8 = 140;
 
-    let mut walk = Walk { protocol: first, len: 0, fragment: false };
+    let mut walk = Walk {
+        protocol: first,
+        len: 0,
+        fragment: false,
+    };
     let mut rest = bytes;
     for _ in 0..EXTENSION_HEADERS_MAX {
         let unit = match walk.protocol {
@@ -130,14 +174,18 @@ fn extension_headers(first: u8, bytes: &[u8]) -> Result<Walk, Undecodable> {
             _ => usize::from(*length).saturating_add(1).saturating_mul(8),
         };
         // An atomic fragment (RFC 6946) is whole: no offset, none to follow.
-        if walk.protocol == FRAGMENT && u16::from_be_bytes([*offset_high, *offset_low]) & 0xfff9 != 0 {
+        if walk.protocol == FRAGMENT
+            && u16::from_be_bytes([*offset_high, *offset_low]) & 0xfff9 != 0
+        {
             walk.protocol = *next;
             walk.fragment = true;
             return Ok(walk);
         }
         walk.protocol = *next;
         walk.len = walk.len.saturating_add(header_len);
-        rest = rest.get(header_len..).ok_or(Undecodable::TruncatedTransport)?;
+        rest = rest
+            .get(header_len..)
+            .ok_or(Undecodable::TruncatedTransport)?;
     }
     Err(Undecodable::TooManyExtensionHeaders)
 }

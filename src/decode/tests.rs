@@ -1,5 +1,10 @@
 //! The decoder against etherparse on plain and awkward frames, and against every shorter length and changed byte.
-#![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::arithmetic_side_effects, clippy::panic)]
+#![allow(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    clippy::arithmetic_side_effects,
+    clippy::panic
+)]
 
 use etherparse::{LaxSlicedPacket, PacketBuilder, TransportSlice};
 
@@ -8,7 +13,12 @@ use crate::capture::LinkType;
 use crate::model::Timestamp;
 
 fn raw(data: &[u8], link_type: LinkType) -> RawPacket<'_> {
-    RawPacket { timestamp: Timestamp::default(), link_type, wire_len: data.len() as u32, data }
+    RawPacket {
+        timestamp: Timestamp::default(),
+        link_type,
+        wire_len: data.len() as u32,
+        data,
+    }
 }
 
 fn packet_of(data: &[u8]) -> Packet {
@@ -20,22 +30,67 @@ fn packet_of(data: &[u8]) -> Packet {
 
 fn frames() -> Vec<Vec<u8>> {
     let mac = || PacketBuilder::ethernet2([1; 6], [2; 6]);
-    let v4 = |builder: etherparse::PacketBuilderStep<etherparse::Ethernet2Header>| builder.ipv4([10, 0, 0, 1], [192, 0, 2, 7], 64);
+    let v4 = |builder: etherparse::PacketBuilderStep<etherparse::Ethernet2Header>| {
+        builder.ipv4([10, 0, 0, 1], [192, 0, 2, 7], 64)
+    };
     let mut frames = Vec::new();
     let mut add = |write: &dyn Fn(&mut Vec<u8>)| {
         let mut frame = Vec::new();
         write(&mut frame);
         frames.push(frame);
     };
-    add(&|out| v4(mac()).tcp(50_000, 443, 7, 1000).ack(9).write(out, b"payload").unwrap());
-    add(&|out| v4(mac()).tcp(50_000, 443, 7, 1000).syn().options_raw(&[2, 4, 5, 180]).unwrap().write(out, b"").unwrap());
+    add(&|out| {
+        v4(mac())
+            .tcp(50_000, 443, 7, 1000)
+            .ack(9)
+            .write(out, b"payload")
+            .unwrap()
+    });
+    add(&|out| {
+        v4(mac())
+            .tcp(50_000, 443, 7, 1000)
+            .syn()
+            .options_raw(&[2, 4, 5, 180])
+            .unwrap()
+            .write(out, b"")
+            .unwrap()
+    });
     add(&|out| v4(mac()).udp(5353, 53).write(out, b"question").unwrap());
-    add(&|out| mac().ipv6([1; 16], [2; 16], 64).tcp(1, 2, 3, 4).write(out, b"six").unwrap());
-    add(&|out| mac().ipv6([1; 16], [2; 16], 64).udp(1, 2).write(out, b"six").unwrap());
-    add(&|out| mac().vlan(etherparse::VlanHeader::Single(etherparse::SingleVlanHeader {
-        vlan_id: 7.try_into().unwrap(), ..Default::default()
-    })).ipv4([10, 0, 0, 1], [192, 0, 2, 7], 64).udp(1, 2).write(out, b"tagged").unwrap());
-    add(&|out| mac().double_vlan(8.try_into().unwrap(), 9.try_into().unwrap()).ipv6([1; 16], [2; 16], 64).tcp(5, 6, 7, 8).write(out, b"two tags").unwrap());
+    add(&|out| {
+        mac()
+            .ipv6([1; 16], [2; 16], 64)
+            .tcp(1, 2, 3, 4)
+            .write(out, b"six")
+            .unwrap()
+    });
+    add(&|out| {
+        mac()
+            .ipv6([1; 16], [2; 16], 64)
+            .udp(1, 2)
+            .write(out, b"six")
+            .unwrap()
+    });
+    add(&|out| {
+        mac()
+            .vlan(etherparse::VlanHeader::Single(
+                etherparse::SingleVlanHeader {
+                    vlan_id: 7.try_into().unwrap(),
+                    ..Default::default()
+                },
+            ))
+            .ipv4([10, 0, 0, 1], [192, 0, 2, 7], 64)
+            .udp(1, 2)
+            .write(out, b"tagged")
+            .unwrap()
+    });
+    add(&|out| {
+        mac()
+            .double_vlan(8.try_into().unwrap(), 9.try_into().unwrap())
+            .ipv6([1; 16], [2; 16], 64)
+            .tcp(5, 6, 7, 8)
+            .write(out, b"two tags")
+            .unwrap()
+    });
     frames
 }
 
@@ -45,11 +100,22 @@ fn etherparse_sees_the_same_ports_addresses_and_payload() {
         let ours = packet_of(&frame);
         let theirs = LaxSlicedPacket::from_ethernet(&frame).unwrap();
         let (source_port, destination_port, payload) = match theirs.transport.unwrap() {
-            TransportSlice::Tcp(tcp) => (tcp.source_port(), tcp.destination_port(), tcp.payload().to_vec()),
-            TransportSlice::Udp(udp) => (udp.source_port(), udp.destination_port(), udp.payload().to_vec()),
+            TransportSlice::Tcp(tcp) => (
+                tcp.source_port(),
+                tcp.destination_port(),
+                tcp.payload().to_vec(),
+            ),
+            TransportSlice::Udp(udp) => (
+                udp.source_port(),
+                udp.destination_port(),
+                udp.payload().to_vec(),
+            ),
             other => panic!("unexpected {other:?}"),
         };
-        assert_eq!((ours.source_port, ours.destination_port), (source_port, destination_port));
+        assert_eq!(
+            (ours.source_port, ours.destination_port),
+            (source_port, destination_port)
+        );
         assert_eq!(ours.payload(&frame), payload);
         assert!(!ours.payload_is_cut());
     }
@@ -73,7 +139,13 @@ fn every_shorter_length_and_changed_byte_has_one_outcome_and_payload_inside() {
             for value in 0..=255 {
                 let mut changed = frame.clone();
                 changed[position] = value;
-                for link_type in [LinkType::ETHERNET, LinkType::LINUX_SLL, LinkType::LINUX_SLL2, LinkType::RAW, LinkType::IPV6] {
+                for link_type in [
+                    LinkType::ETHERNET,
+                    LinkType::LINUX_SLL,
+                    LinkType::LINUX_SLL2,
+                    LinkType::RAW,
+                    LinkType::IPV6,
+                ] {
                     check(&raw(&changed, link_type));
                 }
             }
@@ -98,7 +170,11 @@ fn check(raw: &RawPacket<'_>) {
 #[test]
 fn ethernet_padding_is_not_payload() {
     let mut frame = Vec::new();
-    PacketBuilder::ethernet2([1; 6], [2; 6]).ipv4([10, 0, 0, 1], [192, 0, 2, 7], 64).tcp(1, 2, 3, 4).write(&mut frame, b"").unwrap();
+    PacketBuilder::ethernet2([1; 6], [2; 6])
+        .ipv4([10, 0, 0, 1], [192, 0, 2, 7], 64)
+        .tcp(1, 2, 3, 4)
+        .write(&mut frame, b"")
+        .unwrap();
     frame.resize(60, 0);
     let packet = packet_of(&frame);
     assert_eq!((packet.payload_len, packet.ip.bytes), (0, 40));
@@ -117,8 +193,15 @@ fn merged_segments_count_by_the_wire_where_the_ip_length_is_zero() {
 #[test]
 fn a_snapshot_length_is_noticed() {
     let frame = frames()[0].clone();
-    let cut = RawPacket { timestamp: Timestamp::default(), link_type: LinkType::ETHERNET, wire_len: frame.len() as u32, data: &frame[..frame.len() - 3] };
-    let Decoded::Packet(packet) = decode(&cut) else { panic!("no packet") };
+    let cut = RawPacket {
+        timestamp: Timestamp::default(),
+        link_type: LinkType::ETHERNET,
+        wire_len: frame.len() as u32,
+        data: &frame[..frame.len() - 3],
+    };
+    let Decoded::Packet(packet) = decode(&cut) else {
+        panic!("no packet")
+    };
     assert!(packet.payload_is_cut());
     assert_eq!((packet.payload_len, packet.payload_wire_len), (4, 7));
 }
@@ -135,7 +218,14 @@ fn extension_headers_are_walked_and_fragments_told() {
     let len = (frame.len() - 54) as u16;
     frame[18..20].copy_from_slice(&len.to_be_bytes());
     let packet = packet_of(&frame);
-    assert_eq!((packet.source_port, packet.ip.protocol, packet.payload(&frame)), (1, 6, &b"six"[..]));
+    assert_eq!(
+        (
+            packet.source_port,
+            packet.ip.protocol,
+            packet.payload(&frame)
+        ),
+        (1, 6, &b"six"[..])
+    );
 
     // A fragment header that says more fragments follow; an atomic one does not.
     let mut fragment = frames()[3].clone();
@@ -150,8 +240,14 @@ fn extension_headers_are_walked_and_fragments_told() {
         let len = (frame.len() - 54) as u16;
         frame[18..20].copy_from_slice(&len.to_be_bytes());
     }
-    assert!(matches!(decode(&raw(&fragment, LinkType::ETHERNET)), Decoded::Fragment(_)));
-    assert!(matches!(decode(&raw(&atomic, LinkType::ETHERNET)), Decoded::Packet(_)));
+    assert!(matches!(
+        decode(&raw(&fragment, LinkType::ETHERNET)),
+        Decoded::Fragment(_)
+    ));
+    assert!(matches!(
+        decode(&raw(&atomic, LinkType::ETHERNET)),
+        Decoded::Packet(_)
+    ));
 }
 
 #[test]

@@ -37,7 +37,13 @@ impl TcpFlags {
 
 /// Decodes from the transport header on, which begins at `offset` in the frame; `wire_len` is what the IP packet says follows.
 #[inline]
-pub(super) fn decode(ip: IpHeader, bytes: &[u8], offset: usize, wire_len: usize, vlan: u16) -> Decoded {
+pub(super) fn decode(
+    ip: IpHeader,
+    bytes: &[u8],
+    offset: usize,
+    wire_len: usize,
+    vlan: u16,
+) -> Decoded {
     // Ethernet pads short frames: nothing behind the IP length is payload.
     let bytes = bytes.get(..wire_len).unwrap_or(bytes);
     let (ports, tcp, header_len) = match ip.protocol {
@@ -49,13 +55,24 @@ pub(super) fn decode(ip: IpHeader, bytes: &[u8], offset: usize, wire_len: usize,
             let Some([s0, s1, d0, d1, ..]) = bytes.first_chunk::<8>() else {
                 return Decoded::BadTransport(ip, Undecodable::TruncatedTransport);
             };
-            ((u16::from_be_bytes([*s0, *s1]), u16::from_be_bytes([*d0, *d1])), TcpHeader::default(), 8)
+            (
+                (
+                    u16::from_be_bytes([*s0, *s1]),
+                    u16::from_be_bytes([*d0, *d1]),
+                ),
+                TcpHeader::default(),
+                8,
+            )
         }
         ICMP | ICMPV6 => {
             let Some([kind, code]) = bytes.first_chunk::<2>() else {
                 return Decoded::BadTransport(ip, Undecodable::TruncatedTransport);
             };
-            (icmp_ports(ip.version, *kind, *code), TcpHeader::default(), 2)
+            (
+                icmp_ports(ip.version, *kind, *code),
+                TcpHeader::default(),
+                2,
+            )
         }
         _ => ((0, 0), TcpHeader::default(), 0),
     };
@@ -76,8 +93,26 @@ type PortsAndHeader = ((u16, u16), TcpHeader, usize);
 
 #[inline]
 fn tcp(bytes: &[u8], wire_len: usize) -> Result<PortsAndHeader, Undecodable> {
-    let Some(header) = bytes.first_chunk::<20>() else { return Err(Undecodable::TruncatedTransport) };
-    let [s0, s1, d0, d1, q0, q1, q2, q3, a0, a1, a2, a3, data_offset, flags, ..] = *header;
+    let Some(header) = bytes.first_chunk::<20>() else {
+        return Err(Undecodable::TruncatedTransport);
+    };
+    let [
+        s0,
+        s1,
+        d0,
+        d1,
+        q0,
+        q1,
+        q2,
+        q3,
+        a0,
+        a1,
+        a2,
+        a3,
+        data_offset,
+        flags,
+        ..,
+    ] = *header;
     let header_len = usize::from(data_offset >> 4).saturating_mul(4);
     if header_len < 20 || header_len > wire_len {
         return Err(Undecodable::BadTcpHeader);
@@ -87,7 +122,11 @@ fn tcp(bytes: &[u8], wire_len: usize) -> Result<PortsAndHeader, Undecodable> {
         acknowledgment: u32::from_be_bytes([a0, a1, a2, a3]),
         flags: TcpFlags(flags),
     };
-    Ok(((u16::from_be_bytes([s0, s1]), u16::from_be_bytes([d0, d1])), tcp, header_len))
+    Ok((
+        (u16::from_be_bytes([s0, s1]), u16::from_be_bytes([d0, d1])),
+        tcp,
+        header_len,
+    ))
 }
 
 /// Types of queries and the types that answer them; a message without a counterpart is one-way (type, code).

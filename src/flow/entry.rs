@@ -115,14 +115,19 @@ impl FlowEntry {
     /// Which end began.
     #[inline]
     pub const fn initiator(&self) -> Side {
-        if self.flags.has(FlowFlags::INITIATOR_IS_B) { Side::B } else { Side::A }
+        if self.flags.has(FlowFlags::INITIATOR_IS_B) {
+            Side::B
+        } else {
+            Side::A
+        }
     }
 
     /// The sides were taken for each other: what was the responder began the flow.
     pub const fn swap_sides(&mut self) {
         self.flags.0 ^= FlowFlags::INITIATOR_IS_B.0;
         let (initiator, responder) = (FlowFlags::INITIATOR_PAYLOAD, FlowFlags::RESPONDER_PAYLOAD);
-        let (from_initiator, from_responder) = (self.flags.has(initiator), self.flags.has(responder));
+        let (from_initiator, from_responder) =
+            (self.flags.has(initiator), self.flags.has(responder));
         self.flags.clear(initiator);
         self.flags.clear(responder);
         if from_initiator {
@@ -148,12 +153,18 @@ impl FlowEntry {
 
     /// What was counted so far.
     pub const fn counters(&self) -> Counters {
-        Counters { bytes: self.bytes, packets: [self.packets[0] as u64, self.packets[1] as u64] }
+        Counters {
+            bytes: self.bytes,
+            packets: [self.packets[0] as u64, self.packets[1] as u64],
+        }
     }
 
     /// The bucket that the flow's bytes are in, as far as is known.
     pub fn coverage(&self) -> Coverage {
-        Coverage::ALL.get(usize::from(self.coverage)).copied().unwrap_or(Coverage::OtherProtocol)
+        Coverage::ALL
+            .get(usize::from(self.coverage))
+            .copied()
+            .unwrap_or(Coverage::OtherProtocol)
     }
 
     /// Decides the bucket.
@@ -164,7 +175,10 @@ impl FlowEntry {
 
     /// On which side of the border the flow runs.
     pub fn locality(&self) -> Locality {
-        Locality::ALL.get(usize::from(self.locality)).copied().unwrap_or(Locality::Transit)
+        Locality::ALL
+            .get(usize::from(self.locality))
+            .copied()
+            .unwrap_or(Locality::Transit)
     }
 
     /// Decides the side of the border.
@@ -196,7 +210,11 @@ impl FlowEntry {
     /// Gives up the handle of what later stages keep, if there is one.
     #[inline]
     pub const fn detail(&self) -> Option<u32> {
-        if self.flags.has(FlowFlags::HAS_DETAIL) { Some(self.detail) } else { None }
+        if self.flags.has(FlowFlags::HAS_DETAIL) {
+            Some(self.detail)
+        } else {
+            None
+        }
     }
 
     /// Ties what later stages keep to the flow.

@@ -28,29 +28,52 @@ pub struct HomeNetworks {
 }
 
 /// Private addresses (RFC 1918, RFC 4193) and shared address space (RFC 6598).
-const DEFAULT: [&str; 5] = ["10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "100.64.0.0/10", "fc00::/7"];
+const DEFAULT: [&str; 5] = [
+    "10.0.0.0/8",
+    "172.16.0.0/12",
+    "192.168.0.0/16",
+    "100.64.0.0/10",
+    "fc00::/7",
+];
 
 /// Never beyond the border, whatever is home: loopback, link-local, this host, multicast, broadcast.
 const LOCAL: [&str; 9] = [
-    "0.0.0.0/8", "127.0.0.0/8", "169.254.0.0/16", "224.0.0.0/4", "255.255.255.255/32", "::/128", "::1/128", "fe80::/10",
+    "0.0.0.0/8",
+    "127.0.0.0/8",
+    "169.254.0.0/16",
+    "224.0.0.0/4",
+    "255.255.255.255/32",
+    "::/128",
+    "::1/128",
+    "fe80::/10",
     "ff00::/8",
 ];
 
 impl Default for HomeNetworks {
     fn default() -> Self {
-        Self::new(&DEFAULT).unwrap_or(Self { prefixes: Vec::new(), texts: Vec::new() })
+        Self::new(&DEFAULT).unwrap_or(Self {
+            prefixes: Vec::new(),
+            texts: Vec::new(),
+        })
     }
 }
 
 impl HomeNetworks {
     /// Home is what `networks` say; link-local, multicast and the like always stay inside.
     pub fn new<T: AsRef<str>>(networks: &[T]) -> Result<Self, NetworkError> {
-        let texts: Vec<String> = networks.iter().map(|text| text.as_ref().trim().to_owned()).collect();
+        let texts: Vec<String> = networks
+            .iter()
+            .map(|text| text.as_ref().trim().to_owned())
+            .collect();
         let prefixes = texts
             .iter()
             .map(String::as_str)
             .chain(LOCAL)
-            .map(|text| prefix(text).ok_or_else(|| NetworkError { text: text.to_owned() }))
+            .map(|text| {
+                prefix(text).ok_or_else(|| NetworkError {
+                    text: text.to_owned(),
+                })
+            })
             .collect::<Result<_, _>>()?;
         Ok(Self { prefixes, texts })
     }
@@ -64,7 +87,9 @@ impl HomeNetworks {
     #[inline]
     pub fn contains(&self, address: &Address) -> bool {
         let address = u128::from_be_bytes(*address);
-        self.prefixes.iter().any(|prefix| address & prefix.mask == prefix.network)
+        self.prefixes
+            .iter()
+            .any(|prefix| address & prefix.mask == prefix.network)
     }
 
     /// On which side of the border two ends lie.
@@ -79,14 +104,25 @@ impl HomeNetworks {
 }
 
 fn prefix(text: &str) -> Option<Prefix> {
-    let net: IpNet = text.parse().or_else(|_| text.parse::<std::net::IpAddr>().map(IpNet::from)).ok()?;
+    let net: IpNet = text
+        .parse()
+        .or_else(|_| text.parse::<std::net::IpAddr>().map(IpNet::from))
+        .ok()?;
     let net = net.trunc();
     let (network, len) = match net {
-        IpNet::V4(v4) => (v4.network().to_ipv6_mapped(), u32::from(v4.prefix_len()).saturating_add(96)),
+        IpNet::V4(v4) => (
+            v4.network().to_ipv6_mapped(),
+            u32::from(v4.prefix_len()).saturating_add(96),
+        ),
         IpNet::V6(v6) => (v6.network(), u32::from(v6.prefix_len())),
     };
-    let mask = u128::MAX.checked_shl(128u32.saturating_sub(len)).unwrap_or(0);
-    Some(Prefix { network: u128::from(network), mask })
+    let mask = u128::MAX
+        .checked_shl(128u32.saturating_sub(len))
+        .unwrap_or(0);
+    Some(Prefix {
+        network: u128::from(network),
+        mask,
+    })
 }
 
 #[cfg(test)]
@@ -116,7 +152,11 @@ mod tests {
             ("fe80::1", "ff02::fb", Locality::HomeHome),
             ("0.0.0.0", "255.255.255.255", Locality::HomeHome),
         ] {
-            assert_eq!(home.locality(&address(one), &address(other)), locality, "{one} {other}");
+            assert_eq!(
+                home.locality(&address(one), &address(other)),
+                locality,
+                "{one} {other}"
+            );
         }
     }
 

@@ -13,7 +13,10 @@ impl Index {
     pub fn with_capacity(capacity: usize) -> Self {
         let slots = capacity.saturating_mul(2).next_power_of_two().max(2);
         // Zeroed by the allocator: pages that are never touched cost nothing.
-        Self { slots: vec![0; slots], mask: slots.saturating_sub(1) }
+        Self {
+            slots: vec![0; slots],
+            mask: slots.saturating_sub(1),
+        }
     }
 
     /// The entry with this hash that `is_it` recognises.
@@ -108,7 +111,11 @@ const fn number_of(slot: u64) -> u32 {
 }
 
 #[cfg(test)]
-#[allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::arithmetic_side_effects)]
+#[allow(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    clippy::arithmetic_side_effects
+)]
 mod tests {
     use std::collections::HashMap;
 

@@ -89,8 +89,14 @@ impl FlowKey {
     #[inline]
     pub const fn endpoint(&self, side: Side) -> Endpoint {
         match side {
-            Side::A => Endpoint { address: self.a, port: self.a_port },
-            Side::B => Endpoint { address: self.b, port: self.b_port },
+            Side::A => Endpoint {
+                address: self.a,
+                port: self.a_port,
+            },
+            Side::B => Endpoint {
+                address: self.b,
+                port: self.b_port,
+            },
         }
     }
 

@@ -39,7 +39,10 @@ impl Counters {
             let ([a, b], [c, d]) = (now, then);
             [a.saturating_sub(c), b.saturating_sub(d)]
         };
-        Self { bytes: minus(self.bytes, earlier.bytes), packets: minus(self.packets, earlier.packets) }
+        Self {
+            bytes: minus(self.bytes, earlier.bytes),
+            packets: minus(self.packets, earlier.packets),
+        }
     }
 
     /// Bytes both ways.

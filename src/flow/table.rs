@@ -113,7 +113,9 @@ impl FlowTable {
 
     /// All flows held, with their numbers.
     pub fn flows(&self) -> impl Iterator<Item = (u32, &FlowEntry)> {
-        (0u32..).zip(&self.entries).filter(|(_, entry)| entry.flags.has(FlowFlags::IN_USE))
+        (0u32..)
+            .zip(&self.entries)
+            .filter(|(_, entry)| entry.flags.has(FlowFlags::IN_USE))
     }
 
     /// Whether something may be due at `now`.
@@ -136,18 +138,36 @@ impl FlowTable {
         while let Some(mut at) = self.wheel.take_due(now) {
             let tick = self.wheel.now();
             while at != NONE {
-                let Some(entry) = self.entries.get_mut(at as usize) else { break };
+                let Some(entry) = self.entries.get_mut(at as usize) else {
+                    break;
+                };
                 let next = entry.wheel_next;
                 if entry.deadline <= tick {
-                    let reason =
-                        if entry.flags.has(FlowFlags::CLOSED) { FlowEndReason::EndOfFlow } else { FlowEndReason::IdleTimeout };
-                    each(entry, Expired { at: entry.deadline.begin(), reason });
+                    let reason = if entry.flags.has(FlowFlags::CLOSED) {
+                        FlowEndReason::EndOfFlow
+                    } else {
+                        FlowEndReason::IdleTimeout
+                    };
+                    each(
+                        entry,
+                        Expired {
+                            at: entry.deadline.begin(),
+                            reason,
+                        },
+                    );
                     self.release(at);
                 } else {
                     if entry.active_deadline <= tick {
                         let at = entry.active_deadline.begin();
-                        each(entry, Expired { at, reason: FlowEndReason::ActiveTimeout });
-                        entry.active_deadline = Tick::at_or_after(at.after(self.timeouts.active)).max(tick.next());
+                        each(
+                            entry,
+                            Expired {
+                                at,
+                                reason: FlowEndReason::ActiveTimeout,
+                            },
+                        );
+                        entry.active_deadline =
+                            Tick::at_or_after(at.after(self.timeouts.active)).max(tick.next());
                     }
                     let due = entry.deadline.min(entry.active_deadline);
                     self.wheel.file(&mut self.entries, at, due);
@@ -162,7 +182,10 @@ impl FlowTable {
     ///
     /// The table must have been advanced to `stream_time` before.
     #[inline]
-    #[allow(clippy::too_many_arguments, reason = "key, hash and sender were computed once, to find the shard")]
+    #[allow(
+        clippy::too_many_arguments,
+        reason = "key, hash and sender were computed once, to find the shard"
+    )]
     pub fn update(
         &mut self,
         key: &FlowKey,
@@ -175,7 +198,11 @@ impl FlowTable {
         ended: &mut impl FnMut(&mut FlowEntry, FlowEndReason),
     ) -> Update {
         let entries = &self.entries;
-        let found = self.index.find(hash, |number| entries.get(number as usize).is_some_and(|entry| entry.key == *key));
+        let found = self.index.find(hash, |number| {
+            entries
+                .get(number as usize)
+                .is_some_and(|entry| entry.key == *key)
+        });
         let (number, opened) = match found {
             Some(number) if !self.is_new_connection(number, sender, packet) => (number, false),
             Some(number) => {
@@ -184,34 +211,63 @@ impl FlowTable {
                 }
                 self.wheel.unfile(&mut self.entries, number);
                 self.release(number);
-                (self.open(key, hash, sender, packet, timestamp, stream_time, seq), true)
+                (
+                    self.open(key, hash, sender, packet, timestamp, stream_time, seq),
+                    true,
+                )
             }
             None => {
                 if self.in_use >= self.capacity {
                     self.evict(ended);
                 }
-                (self.open(key, hash, sender, packet, timestamp, stream_time, seq), true)
+                (
+                    self.open(key, hash, sender, packet, timestamp, stream_time, seq),
+                    true,
+                )
             }
         };
         let mut direction = Directed::FromInitiator;
         let mut refile = false;
         if let Some(entry) = self.entries.get_mut(number as usize) {
-            direction = if entry.initiator() == sender { Directed::FromInitiator } else { Directed::FromResponder };
-            refile = count(entry, direction, packet, timestamp, stream_time, &self.timeouts);
+            direction = if entry.initiator() == sender {
+                Directed::FromInitiator
+            } else {
+                Directed::FromResponder
+            };
+            refile = count(
+                entry,
+                direction,
+                packet,
+                timestamp,
+                stream_time,
+                &self.timeouts,
+            );
         }
         if refile {
             self.wheel.unfile(&mut self.entries, number);
         }
         if refile || opened {
-            let due = self.entries.get(number as usize).map_or(Tick::default(), |entry| entry.deadline.min(entry.active_deadline));
+            let due = self
+                .entries
+                .get(number as usize)
+                .map_or(Tick::default(), |entry| {
+                    entry.deadline.min(entry.active_deadline)
+                });
             self.wheel.file(&mut self.entries, number, due);
         }
-        Update { number, opened, direction }
+        Update {
+            number,
+            opened,
+            direction,
+        }
     }
 
     /// Ends every flow, in order of `seq`.
     pub fn numbers_by_age(&self) -> Vec<(u64, u32)> {
-        let mut numbers: Vec<(u64, u32)> = self.flows().map(|(number, entry)| (entry.first_seq, number)).collect();
+        let mut numbers: Vec<(u64, u32)> = self
+            .flows()
+            .map(|(number, entry)| (entry.first_seq, number))
+            .collect();
         numbers.sort_unstable();
         numbers
     }
@@ -239,7 +295,10 @@ impl FlowTable {
         })
     }
 
-    #[allow(clippy::too_many_arguments, reason = "what the first packet of a flow brings")]
+    #[allow(
+        clippy::too_many_arguments,
+        reason = "what the first packet of a flow brings"
+    )]
     fn open(
         &mut self,
         key: &FlowKey,
@@ -294,10 +353,14 @@ impl FlowTable {
         const REFILED_MAX: u32 = 32;
         let mut refiled = 0u32;
         while let Some(number) = self.wheel.nearest() {
-            let Some(entry) = self.entries.get_mut(number as usize) else { return };
+            let Some(entry) = self.entries.get_mut(number as usize) else {
+                return;
+            };
             let due = entry.deadline.min(entry.active_deadline);
             self.wheel.unfile(&mut self.entries, number);
-            let Some(entry) = self.entries.get_mut(number as usize) else { return };
+            let Some(entry) = self.entries.get_mut(number as usize) else {
+                return;
+            };
             if due > entry.wheel_tick && refiled < REFILED_MAX {
                 refiled = refiled.saturating_add(1);
                 self.wheel.file(&mut self.entries, number, due);
@@ -312,7 +375,11 @@ impl FlowTable {
     /// Gives an entry, which is in no list of the wheel, back.
     fn release(&mut self, number: u32) {
         let (entries, seed) = (&self.entries, self.seed);
-        let hash_of = |number: u32| entries.get(number as usize).map_or(0, |entry| entry.key.hash(seed));
+        let hash_of = |number: u32| {
+            entries
+                .get(number as usize)
+                .map_or(0, |entry| entry.key.hash(seed))
+        };
         self.index.remove(hash_of(number), number, hash_of);
         if let Some(entry) = self.entries.get_mut(number as usize) {
             entry.flags = FlowFlags::default();
@@ -330,7 +397,9 @@ fn initiator(sender: Side, packet: &Packet) -> Side {
     let flags = packet.tcp.flags;
     let answers = match packet.ip.protocol {
         TCP if flags.has(TcpFlags::SYN) => flags.has(TcpFlags::ACK),
-        TCP | UDP => packet.source_port <= WELL_KNOWN_MAX && packet.destination_port > WELL_KNOWN_MAX,
+        TCP | UDP => {
+            packet.source_port <= WELL_KNOWN_MAX && packet.destination_port > WELL_KNOWN_MAX
+        }
         _ => false,
     };
     if answers { sender.other() } else { sender }

@@ -130,20 +130,33 @@ impl TcpStream {
         }
     }
 
-    fn wait(&mut self, offset: u32, payload: &[u8], limits: &StreamLimits, room: usize) -> Delivery {
+    fn wait(
+        &mut self,
+        offset: u32,
+        payload: &[u8],
+        limits: &StreamLimits,
+        room: usize,
+    ) -> Delivery {
         if payload.is_empty() {
             return Delivery::Nothing;
         }
         let len = payload.len() as u32;
         let end = offset.saturating_add(len);
-        let repeated = self.waiting.iter().any(|other| other.offset <= offset && end <= other.offset.saturating_add(other.len));
+        let repeated = self
+            .waiting
+            .iter()
+            .any(|other| other.offset <= offset && end <= other.offset.saturating_add(other.len));
         if repeated {
             return Delivery::Nothing;
         }
         if self.waiting.len() >= limits.waiting_segments_max || payload.len() > room {
             return Delivery::NoRoom;
         }
-        self.waiting.push(Waiting { offset, at: self.bytes.len() as u32, len });
+        self.waiting.push(Waiting {
+            offset,
+            at: self.bytes.len() as u32,
+            len,
+        });
         self.bytes.extend_from_slice(payload);
         Delivery::Waiting
     }
@@ -158,17 +171,24 @@ impl TcpStream {
         loop {
             let delivered = self.delivered;
             let reached = self.waiting.iter().position(|waiting| {
-                waiting.offset <= delivered && delivered < waiting.offset.saturating_add(waiting.len)
+                waiting.offset <= delivered
+                    && delivered < waiting.offset.saturating_add(waiting.len)
             });
-            let Some(waiting) = reached.and_then(|at| self.waiting.get(at)).copied() else { break };
-            let begin = waiting.at.saturating_add(delivered.saturating_sub(waiting.offset)) as usize;
+            let Some(waiting) = reached.and_then(|at| self.waiting.get(at)).copied() else {
+                break;
+            };
+            let begin = waiting
+                .at
+                .saturating_add(delivered.saturating_sub(waiting.offset))
+                as usize;
             let end = waiting.at.saturating_add(waiting.len) as usize;
             let bytes = std::mem::take(&mut self.bytes);
             self.deliver(bytes.get(begin..end).unwrap_or_default(), deliver);
             self.bytes = bytes;
         }
         let delivered = self.delivered;
-        self.waiting.retain(|waiting| waiting.offset.saturating_add(waiting.len) > delivered);
+        self.waiting
+            .retain(|waiting| waiting.offset.saturating_add(waiting.len) > delivered);
         if self.waiting.is_empty() {
             self.bytes.clear();
         }
@@ -176,7 +196,11 @@ impl TcpStream {
 }
 
 #[cfg(test)]
-#[allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::arithmetic_side_effects)]
+#[allow(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    clippy::arithmetic_side_effects
+)]
 mod tests {
     use proptest::prelude::*;
 
@@ -190,24 +214,54 @@ mod tests {
         stream.reset(100);
         let mut got = Vec::new();
         let limits = StreamLimits::default();
-        assert_eq!(stream.segment(104, b"EF", &limits, ROOM, &mut |bytes| got.extend_from_slice(bytes)), Delivery::Waiting);
-        assert_eq!(stream.segment(103, b"xyz", &limits, ROOM, &mut |bytes| got.extend_from_slice(bytes)), Delivery::Waiting);
-        assert_eq!(stream.segment(100, b"abcd", &limits, ROOM, &mut |bytes| got.extend_from_slice(bytes)), Delivery::Advanced);
+        assert_eq!(
+            stream.segment(104, b"EF", &limits, ROOM, &mut |bytes| got
+                .extend_from_slice(bytes)),
+            Delivery::Waiting
+        );
+        assert_eq!(
+            stream.segment(103, b"xyz", &limits, ROOM, &mut |bytes| got
+                .extend_from_slice(bytes)),
+            Delivery::Waiting
+        );
+        assert_eq!(
+            stream.segment(100, b"abcd", &limits, ROOM, &mut |bytes| got
+                .extend_from_slice(bytes)),
+            Delivery::Advanced
+        );
         assert_eq!(got, b"abcdEF");
     }
 
     #[test]
     fn limits_refuse_and_say_so() {
-        let limits = StreamLimits { window_bytes: 10, waiting_segments_max: 2 };
+        let limits = StreamLimits {
+            window_bytes: 10,
+            waiting_segments_max: 2,
+        };
         let mut stream = TcpStream::default();
         stream.reset(0);
         let mut none = |_: &[u8]| panic!("nothing is in order");
-        assert_eq!(stream.segment(2, b"a", &limits, ROOM, &mut none), Delivery::Waiting);
-        assert_eq!(stream.segment(4, b"a", &limits, ROOM, &mut none), Delivery::Waiting);
-        assert_eq!(stream.segment(6, b"a", &limits, ROOM, &mut none), Delivery::NoRoom);
-        assert_eq!(stream.segment(20, b"a", &limits, ROOM, &mut none), Delivery::Nothing);
+        assert_eq!(
+            stream.segment(2, b"a", &limits, ROOM, &mut none),
+            Delivery::Waiting
+        );
+        assert_eq!(
+            stream.segment(4, b"a", &limits, ROOM, &mut none),
+            Delivery::Waiting
+        );
+        assert_eq!(
+            stream.segment(6, b"a", &limits, ROOM, &mut none),
+            Delivery::NoRoom
+        );
+        assert_eq!(
+            stream.segment(20, b"a", &limits, ROOM, &mut none),
+            Delivery::Nothing
+        );
         stream.reset(0);
-        assert_eq!(stream.segment(2, b"abc", &limits, 2, &mut none), Delivery::NoRoom);
+        assert_eq!(
+            stream.segment(2, b"abc", &limits, 2, &mut none),
+            Delivery::NoRoom
+        );
     }
 
     proptest! {

@@ -24,7 +24,11 @@ pub(super) struct Wheel {
 impl Wheel {
     /// An empty wheel.
     pub fn new() -> Self {
-        Self { heads: vec![NONE; SLOTS], occupied: [0; WORDS], now: Tick::default() }
+        Self {
+            heads: vec![NONE; SLOTS],
+            occupied: [0; WORDS],
+            now: Tick::default(),
+        }
     }
 
     /// The tick that everything due was taken up to.
@@ -41,7 +45,9 @@ impl Wheel {
     /// Files entry `number`, which is in no list, under `due`.
     #[inline]
     pub fn file(&mut self, entries: &mut [FlowEntry], number: u32, due: Tick) {
-        let tick = due.max(self.now.next()).min(self.now.plus(SLOTS as u32 - 1));
+        let tick = due
+            .max(self.now.next())
+            .min(self.now.plus(SLOTS as u32 - 1));
         let slot = slot_of(tick);
         let head = self.heads.get(slot).copied().unwrap_or(NONE);
         if let Some(entry) = entries.get_mut(number as usize) {
@@ -57,8 +63,14 @@ impl Wheel {
 
     /// Takes entry `number` out of its list.
     pub fn unfile(&mut self, entries: &mut [FlowEntry], number: u32) {
-        let Some(entry) = entries.get(number as usize) else { return };
-        let (previous, next, slot) = (entry.wheel_previous, entry.wheel_next, slot_of(entry.wheel_tick));
+        let Some(entry) = entries.get(number as usize) else {
+            return;
+        };
+        let (previous, next, slot) = (
+            entry.wheel_previous,
+            entry.wheel_next,
+            slot_of(entry.wheel_tick),
+        );
         if let Some(entry) = entries.get_mut(next as usize) {
             entry.wheel_previous = previous;
         }
@@ -109,7 +121,9 @@ impl Wheel {
                 word &= !(u64::MAX << bit);
             }
             if word != 0 {
-                let slot = word_number.wrapping_mul(64).wrapping_add(word.trailing_zeros() as usize);
+                let slot = word_number
+                    .wrapping_mul(64)
+                    .wrapping_add(word.trailing_zeros() as usize);
                 let ahead = slot.wrapping_sub(first) % SLOTS;
                 return Some(self.now.next().plus(ahead as u32));
             }
@@ -139,7 +153,11 @@ const fn slot_of(tick: Tick) -> usize {
 }
 
 #[cfg(test)]
-#[allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::arithmetic_side_effects)]
+#[allow(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    clippy::arithmetic_side_effects
+)]
 mod tests {
     use bytemuck::Zeroable;
     use proptest::prelude::*;

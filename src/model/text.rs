@@ -11,7 +11,8 @@ use super::Timestamp;
 
 const MICROSECONDS: &[BorrowedFormatItem<'_>] =
     format_description!("[year]-[month]-[day]T[hour]:[minute]:[second].[subsecond digits:6]Z");
-const SECONDS: &[BorrowedFormatItem<'_>] = format_description!("[year]-[month]-[day] [hour]:[minute]:[second]");
+const SECONDS: &[BorrowedFormatItem<'_>] =
+    format_description!("[year]-[month]-[day] [hour]:[minute]:[second]");
 
 /// A name as text: printable ASCII and UTF-8 as it is, every other byte as `\xNN`, a backslash doubled.
 pub fn printable(bytes: &[u8]) -> Cow<'_, str> {
@@ -78,6 +79,9 @@ mod tests {
 
     #[test]
     fn time_is_utc_with_microseconds() {
-        assert_eq!(rfc3339(Timestamp::from_nanos(1_505_289_600_123_456_789)), "2017-09-13T08:00:00.123456Z");
+        assert_eq!(
+            rfc3339(Timestamp::from_nanos(1_505_289_600_123_456_789)),
+            "2017-09-13T08:00:00.123456Z"
+        );
     }
 }

@@ -3,7 +3,19 @@
 use std::time::Duration;
 
 /// Nanoseconds since 1970-01-01T00:00:00Z, taken from a packet, never from a clock.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, bytemuck::Pod, bytemuck::Zeroable)]
+#[derive(
+    Clone,
+    Copy,
+    Debug,
+    Default,
+    PartialEq,
+    Eq,
+    PartialOrd,
+    Ord,
+    Hash,
+    bytemuck::Pod,
+    bytemuck::Zeroable,
+)]
 #[repr(transparent)]
 pub struct Timestamp(u64);
 
@@ -13,7 +25,11 @@ impl Timestamp {
 
     /// From nanoseconds since the epoch; later than [`Self::MAX`] becomes `MAX`.
     pub const fn from_nanos(nanos: u64) -> Self {
-        if nanos > Self::MAX.0 { Self::MAX } else { Self(nanos) }
+        if nanos > Self::MAX.0 {
+            Self::MAX
+        } else {
+            Self(nanos)
+        }
     }
 
     /// From whole seconds and nanoseconds; the nanoseconds may exceed a second (damaged captures do that).
@@ -34,7 +50,11 @@ impl Timestamp {
     /// `self` plus `duration`, at most [`Self::MAX`].
     pub const fn after(self, duration: Duration) -> Self {
         let nanos = duration.as_nanos();
-        if nanos > Self::MAX.0 as u128 { Self::MAX } else { Self::from_nanos(self.0.saturating_add(nanos as u64)) }
+        if nanos > Self::MAX.0 as u128 {
+            Self::MAX
+        } else {
+            Self::from_nanos(self.0.saturating_add(nanos as u64))
+        }
     }
 }
 
@@ -42,7 +62,19 @@ impl Timestamp {
 ///
 /// Deadlines are rounded up to the end of a tick, so that whether a flow has expired depends on packet
 /// time alone and not on when a sweep passes.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, bytemuck::Pod, bytemuck::Zeroable)]
+#[derive(
+    Clone,
+    Copy,
+    Debug,
+    Default,
+    PartialEq,
+    Eq,
+    PartialOrd,
+    Ord,
+    Hash,
+    bytemuck::Pod,
+    bytemuck::Zeroable,
+)]
 #[repr(transparent)]
 pub struct Tick(u32);
 
@@ -58,7 +90,11 @@ impl Tick {
     /// The first tick that begins at or after `time`.
     pub const fn at_or_after(time: Timestamp) -> Self {
         let down = Self::of(time);
-        if down.begin().as_nanos() == time.as_nanos() { down } else { down.next() }
+        if down.begin().as_nanos() == time.as_nanos() {
+            down
+        } else {
+            down.next()
+        }
     }
 
     /// When the tick begins.
@@ -93,14 +129,20 @@ mod tests {
 
     #[test]
     fn the_latest_timestamp_fits_a_tick() {
-        assert_eq!(Tick::of(Timestamp::MAX).begin().as_nanos() >> 30, Timestamp::MAX.as_nanos() >> 30);
+        assert_eq!(
+            Tick::of(Timestamp::MAX).begin().as_nanos() >> 30,
+            Timestamp::MAX.as_nanos() >> 30
+        );
     }
 
     #[test]
     fn a_deadline_is_rounded_up_never_down() {
         let time = Timestamp::from_nanos((5 << 30) + 1);
         assert_eq!(Tick::at_or_after(time).number(), 6);
-        assert_eq!(Tick::at_or_after(Timestamp::from_nanos(5 << 30)).number(), 5);
+        assert_eq!(
+            Tick::at_or_after(Timestamp::from_nanos(5 << 30)).number(),
+            5
+        );
     }
 
     #[test]

@@ -92,7 +92,10 @@ impl HandshakeReader {
             held_bytes: 0,
             limits,
             counters: HandshakeCounters::default(),
-            name: SeenName { bytes: [0; 255], len: 0 },
+            name: SeenName {
+                bytes: [0; 255],
+                len: 0,
+            },
         }
     }
 
@@ -125,7 +128,9 @@ impl HandshakeReader {
         let cut = packet.payload_is_cut();
         if let Some(number) = *handshake {
             return match direction {
-                Directed::FromInitiator => self.continue_handshake(entry, number, handshake, sequence, payload, cut),
+                Directed::FromInitiator => {
+                    self.continue_handshake(entry, number, handshake, sequence, payload, cut)
+                }
                 Directed::FromResponder => Seen::Nothing,
             };
         }
@@ -133,7 +138,9 @@ impl HandshakeReader {
             Directed::FromInitiator if entry.flags.has(FlowFlags::START_KNOWN) => {
                 self.from_known_start(entry, handshake, sequence, payload, cut)
             }
-            Directed::FromInitiator => self.from_unknown_start(entry, handshake, sequence, payload, cut),
+            Directed::FromInitiator => {
+                self.from_unknown_start(entry, handshake, sequence, payload, cut)
+            }
             Directed::FromResponder if may_be_swapped(entry) && is_hello_head(payload) => {
                 entry.swap_sides();
                 entry.stream_start = sequence;
@@ -217,12 +224,16 @@ impl HandshakeReader {
         cut: bool,
     ) -> Seen {
         match tls::look(payload) {
-            Look::Hello(hello) => conclude(entry, classify(&mut self.name, hello.server_name), hello.ech_offered),
+            Look::Hello(hello) => conclude(
+                entry,
+                classify(&mut self.name, hello.server_name),
+                hello.ech_offered,
+            ),
             Look::Begins if cut => finish(entry, Coverage::Truncated),
-            Look::Begins => {
-                self.open(entry, handshake, sequence, payload, cut)
+            Look::Begins => self.open(entry, handshake, sequence, payload, cut),
+            Look::Other if tls::looks_like_record(payload) => {
+                finish(entry, Coverage::NoClientHello)
             }
-            Look::Other if tls::looks_like_record(payload) => finish(entry, Coverage::NoClientHello),
             Look::Other => finish(entry, Coverage::OtherProtocol),
         }
     }
@@ -260,20 +271,29 @@ impl HandshakeReader {
         payload: &[u8],
         cut: bool,
     ) -> Seen {
-        let Some(open) = self.handshakes.get_mut(number) else { return Seen::NoName };
+        let Some(open) = self.handshakes.get_mut(number) else {
+            return Seen::NoName;
+        };
         let held_before = open.held_bytes();
         let room = self.limits.bytes_max.saturating_sub(self.held_bytes);
         let hello = &mut open.hello;
         let mut progress = Progress::NeedMore;
         let mut no_room = false;
-        let delivery = open.stream.segment(sequence, payload, &self.limits.stream, room, &mut |bytes| {
-            if hello.held_bytes().saturating_add(bytes.len()) > room.saturating_add(held_before) {
-                no_room = true;
-            } else if progress == Progress::NeedMore {
-                progress = hello.feed(bytes);
-            }
-        });
-        self.held_bytes = self.held_bytes.saturating_sub(held_before).saturating_add(open.held_bytes());
+        let delivery =
+            open.stream
+                .segment(sequence, payload, &self.limits.stream, room, &mut |bytes| {
+                    if hello.held_bytes().saturating_add(bytes.len())
+                        > room.saturating_add(held_before)
+                    {
+                        no_room = true;
+                    } else if progress == Progress::NeedMore {
+                        progress = hello.feed(bytes);
+                    }
+                });
+        self.held_bytes = self
+            .held_bytes
+            .saturating_sub(held_before)
+            .saturating_add(open.held_bytes());
         if no_room || delivery == Delivery::NoRoom {
             self.counters.refused_segments = self.counters.refused_segments.saturating_add(1);
         }
@@ -281,7 +301,11 @@ impl HandshakeReader {
             Progress::Done => {
                 self.counters.reassembled = self.counters.reassembled.saturating_add(1);
                 let seen = match open.hello.hello() {
-                    Some(hello) => conclude(entry, classify(&mut self.name, hello.server_name), hello.ech_offered),
+                    Some(hello) => conclude(
+                        entry,
+                        classify(&mut self.name, hello.server_name),
+                        hello.ech_offered,
+                    ),
                     None => finish(entry, Coverage::NoClientHello),
                 };
                 self.close(handshake.take());
@@ -299,7 +323,11 @@ impl HandshakeReader {
             Progress::NeedMore => {
                 let offset = sequence.wrapping_sub(entry.stream_start);
                 let behind_window = offset < 1 << 31 && offset >= self.limits.stream.window_bytes;
-                if behind_window { self.give_up(entry, handshake) } else { Seen::Nothing }
+                if behind_window {
+                    self.give_up(entry, handshake)
+                } else {
+                    Seen::Nothing
+                }
             }
         }
     }
@@ -313,7 +341,9 @@ impl HandshakeReader {
 
 impl Handshake {
     fn held_bytes(&self) -> usize {
-        self.stream.held_bytes().saturating_add(self.hello.held_bytes())
+        self.stream
+            .held_bytes()
+            .saturating_add(self.hello.held_bytes())
     }
 }
 

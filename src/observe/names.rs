@@ -72,14 +72,17 @@ impl<V: Default + Copy> NamePool<V> {
 
     /// A flow no longer refers to the name. It stays known until room is needed.
     pub fn release(&mut self, id: NameId) {
-        let Some(slot) = self.slots.get_mut(id.0) else { return };
+        let Some(slot) = self.slots.get_mut(id.0) else {
+            return;
+        };
         slot.references = slot.references.saturating_sub(1);
         if slot.references == 0 {
             slot.generation = slot.generation.wrapping_add(1);
             self.idle.push_back((id.0, slot.generation));
             if self.idle.len() > self.capacity.saturating_mul(2) {
                 let slots = &self.slots;
-                self.idle.retain(|(number, generation)| is_idle(slots, *number, *generation));
+                self.idle
+                    .retain(|(number, generation)| is_idle(slots, *number, *generation));
             }
         }
     }
@@ -91,7 +94,9 @@ impl<V: Default + Copy> NamePool<V> {
 
     /// What was made of the name.
     pub fn value(&self, id: NameId) -> V {
-        self.slots.get(id.0).map_or_else(V::default, |slot| slot.value)
+        self.slots
+            .get(id.0)
+            .map_or_else(V::default, |slot| slot.value)
     }
 
     fn forget_idle(&mut self) -> bool {
@@ -109,7 +114,9 @@ impl<V: Default + Copy> NamePool<V> {
 }
 
 fn is_idle<V: Default>(slots: &Slab<Slot<V>>, number: u32, generation: u32) -> bool {
-    slots.get(number).is_some_and(|slot| slot.references == 0 && slot.generation == generation)
+    slots
+        .get(number)
+        .is_some_and(|slot| slot.references == 0 && slot.generation == generation)
 }
 
 /// The keys are keyed hashes already.
@@ -139,7 +146,10 @@ mod tests {
         let first = pool.refer(b"a.example", |_| 7).unwrap();
         pool.release(first);
         let again = pool.refer(b"a.example", |_| panic!("known")).unwrap();
-        assert_eq!((first, pool.value(again), pool.name(again)), (again, 7, &b"a.example"[..]));
+        assert_eq!(
+            (first, pool.value(again), pool.name(again)),
+            (again, 7, &b"a.example"[..])
+        );
     }
 
     #[test]

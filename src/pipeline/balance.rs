@@ -10,10 +10,23 @@ use crate::model::Locality;
 /// Everything that must add up.
 pub fn conservation(outcome: &Outcome, ledger: &Ledger, inputs: &[FileReport]) -> Conservation {
     let (frames, counters, bytes) = (&outcome.frames, ledger.counters(), ledger.bytes());
-    let mut outcomes = vec![("packets of flows", frames.packets), ("fragments", frames.fragments)];
-    outcomes.extend(NotIp::ALL.iter().map(|kind| (kind.as_str(), frames.not_ip[kind.index()])));
-    outcomes.extend(Undecodable::ALL.iter().map(|reason| (reason.as_str(), frames.undecodable[reason.index()])));
-    let ended = FlowEndReason::ALL.iter().map(|reason| (reason.as_str(), counters.flows_ended[reason.index()]));
+    let mut outcomes = vec![
+        ("packets of flows", frames.packets),
+        ("fragments", frames.fragments),
+    ];
+    outcomes.extend(
+        NotIp::ALL
+            .iter()
+            .map(|kind| (kind.as_str(), frames.not_ip[kind.index()])),
+    );
+    outcomes.extend(
+        Undecodable::ALL
+            .iter()
+            .map(|reason| (reason.as_str(), frames.undecodable[reason.index()])),
+    );
+    let ended = FlowEndReason::ALL
+        .iter()
+        .map(|reason| (reason.as_str(), counters.flows_ended[reason.index()]));
     let grand_total = bytes.grand_total();
     let outside = frames.outside_flows.grand_total();
     Conservation {
@@ -23,7 +36,11 @@ pub fn conservation(outcome: &Outcome, ledger: &Ledger, inputs: &[FileReport]) -
                 total: inputs.iter().map(|input| input.frames).sum(),
                 parts: vec![("read", frames.frames)],
             },
-            Equation { what: "frames read", total: frames.frames, parts: outcomes },
+            Equation {
+                what: "frames read",
+                total: frames.frames,
+                parts: outcomes,
+            },
             Equation {
                 what: "packets of flows",
                 total: frames.packets,
@@ -32,17 +49,25 @@ pub fn conservation(outcome: &Outcome, ledger: &Ledger, inputs: &[FileReport]) -
             Equation {
                 what: "packets processed",
                 total: outcome.shards.packets,
-                parts: Locality::ALL.iter().map(|locality| (locality.as_str(), bytes.total(*locality).packets)).collect(),
+                parts: Locality::ALL
+                    .iter()
+                    .map(|locality| (locality.as_str(), bytes.total(*locality).packets))
+                    .collect(),
             },
             Equation {
                 what: "flows opened",
                 total: counters.flows_opened,
-                parts: ended.chain([("active", outcome.shards.active_flows)]).collect(),
+                parts: ended
+                    .chain([("active", outcome.shards.active_flows)])
+                    .collect(),
             },
             Equation {
                 what: "bytes of packets",
                 total: frames.packet_bytes,
-                parts: Locality::ALL.iter().map(|locality| (locality.as_str(), bytes.total(*locality).bytes())).collect(),
+                parts: Locality::ALL
+                    .iter()
+                    .map(|locality| (locality.as_str(), bytes.total(*locality).bytes()))
+                    .collect(),
             },
             Equation {
                 what: "bytes outside flows",
@@ -52,7 +77,10 @@ pub fn conservation(outcome: &Outcome, ledger: &Ledger, inputs: &[FileReport]) -
             Equation {
                 what: "bytes in the account",
                 total: grand_total.bytes() + outside.bytes(),
-                parts: vec![("read from IP headers", frames.packet_bytes + frames.outside_flow_bytes)],
+                parts: vec![(
+                    "read from IP headers",
+                    frames.packet_bytes + frames.outside_flow_bytes,
+                )],
             },
         ],
     }

@@ -20,7 +20,11 @@ pub(super) struct Dispatcher {
 
 impl Dispatcher {
     pub fn new(settings: &Settings) -> Self {
-        Self { home: Arc::clone(&settings.home), hash_seed: settings.hash_seed, counters: FrameCounters::default() }
+        Self {
+            home: Arc::clone(&settings.home),
+            hash_seed: settings.hash_seed,
+            counters: FrameCounters::default(),
+        }
     }
 
     /// The task that a frame makes and the shard it is for; `None` if the frame belongs to no flow, which is counted.
@@ -40,13 +44,25 @@ impl Dispatcher {
             Decoded::Fragment(ip) => {
                 counters.fragments += 1;
                 counters.outside_flow_bytes += u64::from(ip.bytes);
-                counters.outside_flows.add_packet(&self.home, &ip.source, &ip.destination, ip.bytes, Coverage::Fragment);
+                counters.outside_flows.add_packet(
+                    &self.home,
+                    &ip.source,
+                    &ip.destination,
+                    ip.bytes,
+                    Coverage::Fragment,
+                );
                 return None;
             }
             Decoded::BadTransport(ip, reason) => {
                 counters.undecodable[reason.index()] += 1;
                 counters.outside_flow_bytes += u64::from(ip.bytes);
-                counters.outside_flows.add_packet(&self.home, &ip.source, &ip.destination, ip.bytes, Coverage::Truncated);
+                counters.outside_flows.add_packet(
+                    &self.home,
+                    &ip.source,
+                    &ip.destination,
+                    ip.bytes,
+                    Coverage::Truncated,
+                );
                 return None;
             }
             Decoded::NotIp(kind) => {

@@ -9,7 +9,9 @@ use super::shard::Task;
 use super::worker::{RunSink, Watermark, Worker};
 use super::{SHARDS, Settings};
 use crate::aggregate::EventRun;
-use crate::capture::{CaptureError, FrameBatch, FrameDescriptor, FrameStorage, PacketSource, SourceState};
+use crate::capture::{
+    CaptureError, FrameBatch, FrameDescriptor, FrameStorage, PacketSource, SourceState,
+};
 use crate::model::{Tick, Timestamp};
 
 /// Frames after which a watermark passes at the latest: bounds what a run can hold.
@@ -80,7 +82,10 @@ impl Pace {
         }
         self.frames = 0;
         self.passed = stream_time;
-        last.map(|last| Watermark { last, to: stream_time })
+        last.map(|last| Watermark {
+            last,
+            to: stream_time,
+        })
     }
 
     /// The watermark at the end of the input.
@@ -177,7 +182,9 @@ impl Feed {
         next.storage = self.filling.storage.clone();
         next.watermark = None;
         next.end = false;
-        self.queue.send(std::mem::replace(&mut self.filling, next)).ok()
+        self.queue
+            .send(std::mem::replace(&mut self.filling, next))
+            .ok()
     }
 }
 
@@ -194,20 +201,38 @@ fn replay_threaded(
             let (give_back, recycled) = bounded(WORK_QUEUE);
             let (send_runs, runs) = bounded(RUN_QUEUE);
             let (recycle, empty_runs) = bounded(RUN_QUEUE);
-            feeds.push(Feed { filling: WorkBatch::default(), queue, recycled });
+            feeds.push(Feed {
+                filling: WorkBatch::default(),
+                queue,
+                recycled,
+            });
             lanes.push(Lane { runs, recycle });
             let worker = Worker::new(settings, number, workers);
-            let body = move || work_off(worker, &work, &give_back, Queued { runs: send_runs, empty_runs });
+            let body = move || {
+                work_off(
+                    worker,
+                    &work,
+                    &give_back,
+                    Queued {
+                        runs: send_runs,
+                        empty_runs,
+                    },
+                )
+            };
             handles.push(scope.spawn(body));
         }
         let reader = scope.spawn(move || read_all(source, settings, feeds));
         let merged = merge::merge(&lanes, sink);
         // After an error nobody listens: workers and reader notice and end.
         drop(lanes);
-        let read = reader.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic));
+        let read = reader
+            .join()
+            .unwrap_or_else(|panic| std::panic::resume_unwind(panic));
         let mut outcome = Outcome::default();
         for handle in handles {
-            let counters = handle.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic));
+            let counters = handle
+                .join()
+                .unwrap_or_else(|panic| std::panic::resume_unwind(panic));
             outcome.packets_by_worker.push(counters.packets);
             outcome.shards += &counters;
         }
@@ -238,7 +263,12 @@ fn read_all(
     Ok((dispatcher.counters, pace.last))
 }
 
-fn hand_out(batch: &FrameBatch, dispatcher: &mut Dispatcher, pace: &mut Pace, feeds: &mut [Feed]) -> Option<()> {
+fn hand_out(
+    batch: &FrameBatch,
+    dispatcher: &mut Dispatcher,
+    pace: &mut Pace,
+    feeds: &mut [Feed],
+) -> Option<()> {
     let workers = feeds.len();
     for feed in &mut *feeds {
         if !feed.filling.storage.is_same(&batch.storage) {
@@ -256,7 +286,9 @@ fn hand_out(batch: &FrameBatch, dispatcher: &mut Dispatcher, pace: &mut Pace, fe
                 feed.flush()?;
             }
         }
-        let Some((shard, task)) = dispatcher.task(descriptor, frame_of(bytes, descriptor)) else { continue };
+        let Some((shard, task)) = dispatcher.task(descriptor, frame_of(bytes, descriptor)) else {
+            continue;
+        };
         if let Some(feed) = feeds.get_mut(shard % workers) {
             feed.filling.tasks.push((task, shard as u16, *descriptor));
             if feed.filling.tasks.len() >= WORK_BATCH {
@@ -311,5 +343,7 @@ fn work_off(
 #[inline]
 fn frame_of<'a>(bytes: &'a [u8], descriptor: &FrameDescriptor) -> &'a [u8] {
     let start = descriptor.offset as usize;
-    bytes.get(start..start.saturating_add(descriptor.captured_len as usize)).unwrap_or_default()
+    bytes
+        .get(start..start.saturating_add(descriptor.captured_len as usize))
+        .unwrap_or_default()
 }

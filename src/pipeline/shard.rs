@@ -14,11 +14,14 @@ use std::sync::Arc;
 use xxhash_rust::xxh3::xxh3_64;
 
 use super::{SHARDS, Settings, ShardCounters};
-use crate::aggregate::{EventKey, EventRun, Evidence, FlowOpened, FlowReported, NameObserved, Ordinal};
+use crate::aggregate::{
+    EventKey, EventRun, Evidence, FlowOpened, FlowReported, NameObserved, Ordinal,
+};
 use crate::attribute::{RuleMatch, Ruleset};
 use crate::decode::{Packet, TCP};
 use crate::flow::{
-    Counters, Directed, FlowEndReason, FlowEntry, FlowFlags, FlowId, FlowKey, FlowRecord, FlowTable, HomeNetworks, Side, Update,
+    Counters, Directed, FlowEndReason, FlowEntry, FlowFlags, FlowId, FlowKey, FlowRecord,
+    FlowTable, HomeNetworks, Side, Update,
 };
 use crate::model::{Coverage, EvidenceKind, Tick, Timestamp};
 use crate::observe::{HandshakeLimits, HandshakeReader, NameId, NamePool, Seen, Slab};
@@ -93,7 +96,11 @@ impl Shard {
             stream: settings.stream,
         };
         Self {
-            flows: FlowTable::new(part(settings.flows_max), settings.hash_seed, settings.timeouts),
+            flows: FlowTable::new(
+                part(settings.flows_max),
+                settings.hash_seed,
+                settings.timeouts,
+            ),
             handshakes: HandshakeReader::new(limits),
             rest: Keeping {
                 details: Slab::default(),
@@ -113,7 +120,9 @@ impl Shard {
         self.advance(task.stream_time, events);
         // Flow: the packet is counted to its flow.
         let update = self.update(task, events);
-        let Some(entry) = self.flows.entry_mut(update.number) else { return };
+        let Some(entry) = self.flows.entry_mut(update.number) else {
+            return;
+        };
         if update.opened {
             self.rest.opened(entry, task, events);
         }
@@ -122,9 +131,18 @@ impl Shard {
             return;
         }
         let payload = task.packet.payload(frame);
-        if inspect(&mut self.handshakes, &mut self.rest, entry, update.direction, task, payload) == Seen::Name {
+        if inspect(
+            &mut self.handshakes,
+            &mut self.rest,
+            entry,
+            update.direction,
+            task,
+            payload,
+        ) == Seen::Name
+        {
             // Attribute: whose name is it?
-            self.rest.named(entry, self.handshakes.name().bytes(), task, frame, events);
+            self.rest
+                .named(entry, self.handshakes.name().bytes(), task, frame, events);
         }
     }
 
@@ -137,7 +155,11 @@ impl Shard {
         }
         let (rest, handshakes) = (&mut self.rest, &mut self.handshakes);
         self.flows.advance(now, &mut |entry, expired| {
-            let key = EventKey { at: expired.at, seq: entry.first_seq(), ordinal: Ordinal::Ended };
+            let key = EventKey {
+                at: expired.at,
+                seq: entry.first_seq(),
+                ordinal: Ordinal::Ended,
+            };
             rest.reported(handshakes, entry, expired.reason, key, events);
         });
     }
@@ -155,9 +177,18 @@ impl Shard {
     /// Ends a flow because the input did.
     pub fn end(&mut self, number: u32, events: &mut EventRun) {
         if let Some(entry) = self.flows.entry_mut(number) {
-            let key = EventKey { at: Timestamp::MAX, seq: entry.first_seq(), ordinal: Ordinal::Ended };
-            let reason = if entry.flags.has(FlowFlags::CLOSED) { FlowEndReason::EndOfFlow } else { FlowEndReason::ForcedEnd };
-            self.rest.reported(&mut self.handshakes, entry, reason, key, events);
+            let key = EventKey {
+                at: Timestamp::MAX,
+                seq: entry.first_seq(),
+                ordinal: Ordinal::Ended,
+            };
+            let reason = if entry.flags.has(FlowFlags::CLOSED) {
+                FlowEndReason::EndOfFlow
+            } else {
+                FlowEndReason::ForcedEnd
+            };
+            self.rest
+                .reported(&mut self.handshakes, entry, reason, key, events);
             self.flows.remove(number);
         }
     }
@@ -182,7 +213,11 @@ impl Shard {
             task.stream_time,
             task.seq,
             &mut |entry, reason| {
-                let key = EventKey { at: task.stream_time, seq: task.seq, ordinal: Ordinal::Ended };
+                let key = EventKey {
+                    at: task.stream_time,
+                    seq: task.seq,
+                    ordinal: Ordinal::Ended,
+                };
                 rest.reported(handshakes, entry, reason, key, events);
             },
         )
@@ -199,7 +234,10 @@ fn inspect(
     task: &Task,
     payload: &[u8],
 ) -> Seen {
-    let before = entry.detail().and_then(|number| rest.details.get(number)).and_then(|detail| detail.handshake);
+    let before = entry
+        .detail()
+        .and_then(|number| rest.details.get(number))
+        .and_then(|detail| detail.handshake);
     let mut handshake = before;
     let seen = handshakes.packet(entry, &mut handshake, direction, &task.packet, payload);
     if handshake != before {
@@ -211,7 +249,9 @@ fn inspect(
 impl Keeping {
     /// A flow opened: on which side of the border does it run, and where does it stand without a name?
     fn opened(&mut self, entry: &mut FlowEntry, task: &Task, events: &mut EventRun) {
-        let locality = self.home.locality(&task.packet.ip.source, &task.packet.ip.destination);
+        let locality = self
+            .home
+            .locality(&task.packet.ip.source, &task.packet.ip.destination);
         entry.set_locality(locality);
         entry.set_coverage(unnamed_coverage(entry));
         let event = FlowOpened {
@@ -220,11 +260,25 @@ impl Keeping {
             locality,
             time: task.timestamp,
         };
-        events.push_opened(EventKey { at: task.stream_time, seq: task.seq, ordinal: Ordinal::Opened }, event);
+        events.push_opened(
+            EventKey {
+                at: task.stream_time,
+                seq: task.seq,
+                ordinal: Ordinal::Opened,
+            },
+            event,
+        );
     }
 
     /// A flow showed a name: keep it, judge it, and tell.
-    fn named(&mut self, entry: &mut FlowEntry, name: &[u8], task: &Task, frame: &[u8], events: &mut EventRun) {
+    fn named(
+        &mut self,
+        entry: &mut FlowEntry,
+        name: &[u8],
+        task: &Task,
+        frame: &[u8],
+        events: &mut EventRun,
+    ) {
         let rules = &self.rules;
         let id = self.names.refer(name, |name| rules.match_name(name));
         let rule = match id {
@@ -240,8 +294,14 @@ impl Keeping {
             None if ech_offered => Coverage::EchOffered,
             None => Coverage::NamedNotSecurity,
         });
-        let sighting =
-            Sighting { name: id, rule, seq: task.seq, frame_hash: xxh3_64(frame), time: task.timestamp, ech_offered };
+        let sighting = Sighting {
+            name: id,
+            rule,
+            seq: task.seq,
+            frame_hash: xxh3_64(frame),
+            time: task.timestamp,
+            ech_offered,
+        };
         self.keep(entry, |detail| detail.sighting = Some(sighting));
         let event = NameObserved {
             flow: FlowId::of(&entry.key, entry.first_seq()),
@@ -252,7 +312,14 @@ impl Keeping {
             locality: entry.locality(),
             evidence: sighting.evidence(name, events),
         };
-        events.push_named(EventKey { at: task.stream_time, seq: task.seq, ordinal: Ordinal::Named }, event);
+        events.push_named(
+            EventKey {
+                at: task.stream_time,
+                seq: task.seq,
+                ordinal: Ordinal::Named,
+            },
+            event,
+        );
     }
 
     /// A flow reports or ends.
@@ -265,13 +332,24 @@ impl Keeping {
         events: &mut EventRun,
     ) {
         let last = reason != FlowEndReason::ActiveTimeout;
-        let detail = entry.detail().and_then(|number| self.details.get(number)).copied().unwrap_or_default();
+        let detail = entry
+            .detail()
+            .and_then(|number| self.details.get(number))
+            .copied()
+            .unwrap_or_default();
         let record = FlowRecord::of(entry, reason, &detail.reported);
         let evidence = detail.sighting.map(|sighting| {
             let name = sighting.name.map_or(&[][..], |id| self.names.name(id));
             sighting.evidence(name, events)
         });
-        events.push_reported(key, FlowReported { record, evidence, last });
+        events.push_reported(
+            key,
+            FlowReported {
+                record,
+                evidence,
+                last,
+            },
+        );
         if !last {
             self.keep(entry, |detail| detail.reported = record.total);
             return;

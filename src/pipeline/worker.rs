@@ -32,8 +32,15 @@ pub(super) trait RunSink {
 
 impl Worker {
     pub fn new(settings: &Settings, first: usize, count: usize) -> Self {
-        let shards = (first..SHARDS).step_by(count).map(|_| Shard::new(settings)).collect();
-        Self { shards, count, events: EventRun::default() }
+        let shards = (first..SHARDS)
+            .step_by(count)
+            .map(|_| Shard::new(settings))
+            .collect();
+        Self {
+            shards,
+            count,
+            events: EventRun::default(),
+        }
     }
 
     /// Takes a packet for one of its shards.
@@ -51,7 +58,13 @@ impl Worker {
         }
         // Behind the last frame time alone goes on: flows end tick by tick, however many.
         let to = Tick::of(watermark.to);
-        while let Some(due) = self.shards.iter().filter_map(Shard::next_due).min().filter(|due| *due <= to) {
+        while let Some(due) = self
+            .shards
+            .iter()
+            .filter_map(Shard::next_due)
+            .min()
+            .filter(|due| *due <= to)
+        {
             if self.events.len() >= RUN_EVENTS_MAX {
                 self.emit(true, sink)?;
             }
@@ -69,7 +82,12 @@ impl Worker {
     pub fn finish(&mut self, sink: &mut impl RunSink) -> Option<()> {
         let mut flows: Vec<(u64, usize, u32)> = Vec::new();
         for (at, shard) in self.shards.iter().enumerate() {
-            flows.extend(shard.flows_by_age().into_iter().map(|(first_seq, number)| (first_seq, at, number)));
+            flows.extend(
+                shard
+                    .flows_by_age()
+                    .into_iter()
+                    .map(|(first_seq, number)| (first_seq, at, number)),
+            );
         }
         flows.sort_unstable();
         for (_, shard, number) in flows {

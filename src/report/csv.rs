@@ -41,21 +41,50 @@ pub fn write_csv(summary: &Summary, out: &mut dyn Write) -> std::io::Result<()> 
             exposure.vendor_name.clone(),
             exposure.vendor_seat.to_string(),
             exposure.product.clone().unwrap_or_default(),
-            engine.map(|engine| engine.vendor.clone()).unwrap_or_default(),
-            engine.map(|engine| engine.vendor_seat.to_string()).unwrap_or_default(),
-            join(exposure.purposes.iter().map(|(purpose, _)| purpose.to_string())),
+            engine
+                .map(|engine| engine.vendor.clone())
+                .unwrap_or_default(),
+            engine
+                .map(|engine| engine.vendor_seat.to_string())
+                .unwrap_or_default(),
+            join(
+                exposure
+                    .purposes
+                    .iter()
+                    .map(|(purpose, _)| purpose.to_string()),
+            ),
             exposure.web_only.to_string(),
-            join(exposure.server_countries.iter().map(|country| or_unknown(*country))),
+            join(
+                exposure
+                    .server_countries
+                    .iter()
+                    .map(|country| or_unknown(*country)),
+            ),
             join(exposure.operators.iter().map(|(name, _)| name.clone())),
-            join(exposure.operators.iter().map(|(_, country)| or_unknown(*country))),
+            join(
+                exposure
+                    .operators
+                    .iter()
+                    .map(|(_, country)| or_unknown(*country)),
+            ),
             exposure.flows.to_string(),
             exposure.bytes_out.to_string(),
             exposure.bytes_in.to_string(),
             exposure.first_seen.clone(),
             exposure.last_seen.clone(),
             join(exposure.evidence_kinds().iter().map(ToString::to_string)),
-            join(exposure.evidence.iter().map(|sighting| sighting.value.clone())),
-            join(exposure.evidence.iter().map(|sighting| sighting.rule_id.clone())),
+            join(
+                exposure
+                    .evidence
+                    .iter()
+                    .map(|sighting| sighting.value.clone()),
+            ),
+            join(
+                exposure
+                    .evidence
+                    .iter()
+                    .map(|sighting| sighting.rule_id.clone()),
+            ),
             exposure.confidence.to_string(),
         ])?;
     }

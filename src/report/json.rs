@@ -42,7 +42,7 @@ struct Document<'a> {
 
 #[derive(Serialize)]
 struct Input<'a> {
-    path: std::path::Display<'a>,
+    path: String,
     first_seq: u64,
     frames: u64,
     bytes: u64,
@@ -149,7 +149,10 @@ fn document(summary: &Summary) -> Document<'_> {
             refused_segments: summary.shards.handshakes.refused_segments,
             given_up: summary.shards.handshakes.given_up,
         },
-        time: Time { steps_back: summary.clock.steps_back, jumps: summary.clock.jumps },
+        time: Time {
+            steps_back: summary.clock.steps_back,
+            jumps: summary.clock.jumps,
+        },
         conservation: summary
             .conservation
             .equations
@@ -170,11 +173,14 @@ fn inputs(summary: &Summary) -> Vec<Input<'_>> {
         .inputs
         .iter()
         .map(|input| Input {
-            path: input.path.display(),
+            path: input.path.display().to_string(),
             first_seq: input.first_seq,
             frames: input.frames,
             bytes: input.bytes,
-            damage: input.damage.map(|damage| Damage { kind: damage.kind, offset: damage.offset }),
+            damage: input.damage.map(|damage| Damage {
+                kind: damage.kind,
+                offset: damage.offset,
+            }),
             error: input.error.as_deref(),
         })
         .collect()
@@ -188,8 +194,14 @@ fn frames(summary: &Summary) -> Frames {
         packets: frames.packets,
         packet_bytes: frames.packet_bytes,
         fragments: frames.fragments,
-        not_ip: NotIp::ALL.iter().map(|kind| (kind.as_str(), frames.not_ip[kind.index()])).collect(),
-        undecodable: Undecodable::ALL.iter().map(|reason| (reason.as_str(), frames.undecodable[reason.index()])).collect(),
+        not_ip: NotIp::ALL
+            .iter()
+            .map(|kind| (kind.as_str(), frames.not_ip[kind.index()]))
+            .collect(),
+        undecodable: Undecodable::ALL
+            .iter()
+            .map(|reason| (reason.as_str(), frames.undecodable[reason.index()]))
+            .collect(),
     }
 }
 
@@ -206,7 +218,12 @@ fn flows(summary: &Summary) -> Flows {
         interim_records: counters.interim_records,
         by_locality: Locality::ALL
             .iter()
-            .map(|locality| (locality.as_str(), counters.flows_by_locality[locality.index()]))
+            .map(|locality| {
+                (
+                    locality.as_str(),
+                    counters.flows_by_locality[locality.index()],
+                )
+            })
             .collect(),
         names: counters.names,
         names_attributed: counters.names_attributed,
@@ -219,12 +236,22 @@ fn account(summary: &Summary, locality: Locality) -> Account {
         total: bytes(summary.bytes.total(locality)),
         by_coverage: Coverage::ALL
             .iter()
-            .map(|coverage| (coverage.as_str(), bytes(summary.bytes.cell(locality, *coverage))))
+            .map(|coverage| {
+                (
+                    coverage.as_str(),
+                    bytes(summary.bytes.cell(locality, *coverage)),
+                )
+            })
             .filter(|(_, bytes)| bytes.packets > 0)
             .collect(),
     }
 }
 
 fn bytes(traffic: Traffic) -> Bytes {
-    Bytes { flows: traffic.flows, packets: traffic.packets, bytes_out: traffic.bytes_out, bytes_in: traffic.bytes_in }
+    Bytes {
+        flows: traffic.flows,
+        packets: traffic.packets,
+        bytes_out: traffic.bytes_out,
+        bytes_in: traffic.bytes_in,
+    }
 }

@@ -5,7 +5,9 @@ use std::net::{IpAddr, Ipv6Addr};
 
 use serde::Serialize;
 
-use crate::aggregate::{ByteLedger, Conservation, Exposure, ExposureKey, Ledger, LedgerCounters, Traffic};
+use crate::aggregate::{
+    ByteLedger, Conservation, Exposure, ExposureKey, Ledger, LedgerCounters, Traffic,
+};
 use crate::attribute::{EngineRelation, Ruleset};
 use crate::capture::{ClockStats, FileReport};
 use crate::geo::{CountryTable, Dataset};
@@ -144,7 +146,12 @@ impl ExposureView {
                 relation,
             }
         });
-        let Traffic { flows, bytes_out, bytes_in, .. } = exposure.traffic;
+        let Traffic {
+            flows,
+            bytes_out,
+            bytes_in,
+            ..
+        } = exposure.traffic;
         Self {
             host: Ipv6Addr::from(key.host).to_canonical(),
             vendor: vendor.id.clone(),
@@ -152,8 +159,15 @@ impl ExposureView {
             vendor_seat: vendor.jurisdiction,
             product: key.product.clone(),
             engine,
-            purposes: exposure.purposes.iter().map(|(purpose, count)| (*purpose, *count)).collect(),
-            web_only: exposure.purposes.keys().all(|purpose| *purpose == Purpose::Web),
+            purposes: exposure
+                .purposes
+                .iter()
+                .map(|(purpose, count)| (*purpose, *count))
+                .collect(),
+            web_only: exposure
+                .purposes
+                .keys()
+                .all(|purpose| *purpose == Purpose::Web),
             server_countries: exposure.server_countries.iter().copied().collect(),
             operators: exposure.operators.iter().cloned().collect(),
             flows,
@@ -195,7 +209,10 @@ impl ExposureView {
 
 impl Summary {
     /// Resolves everything; `frames`, `shards` and `inputs` come from the run, the rest from the ledger.
-    #[allow(clippy::too_many_arguments, reason = "the parts of a finished run, once")]
+    #[allow(
+        clippy::too_many_arguments,
+        reason = "the parts of a finished run, once"
+    )]
     pub fn new(
         ledger: &Ledger,
         frames: FrameCounters,
@@ -207,9 +224,13 @@ impl Summary {
         home_networks: Vec<String>,
     ) -> Self {
         let rules = ledger.rules();
-        let mut exposures: Vec<_> =
-            ledger.exposures().iter().map(|(key, exposure)| ExposureView::of(key, exposure, rules)).collect();
-        exposures.sort_by(|a, b| (a.host, &a.vendor, &a.product).cmp(&(b.host, &b.vendor, &b.product)));
+        let mut exposures: Vec<_> = ledger
+            .exposures()
+            .iter()
+            .map(|(key, exposure)| ExposureView::of(key, exposure, rules))
+            .collect();
+        exposures
+            .sort_by(|a, b| (a.host, &a.vendor, &a.product).cmp(&(b.host, &b.vendor, &b.product)));
         let mut bytes = ledger.bytes().clone();
         bytes.merge(&frames.outside_flows);
         Self {

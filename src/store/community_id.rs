@@ -11,7 +11,11 @@ use crate::flow::{Endpoint, FlowKey, Side};
 pub fn community_id(key: &FlowKey, initiator: &Endpoint, responder: &Endpoint) -> String {
     let (a, b) = (key.endpoint(Side::A), key.endpoint(Side::B));
     // The key is in order already, except for messages without an answer: there the direction is part of the identity.
-    let (first, second) = if is_one_way(key, initiator) { (*initiator, *responder) } else { (a, b) };
+    let (first, second) = if is_one_way(key, initiator) {
+        (*initiator, *responder)
+    } else {
+        (a, b)
+    };
     let skip = if key.version() == 4 { 12 } else { 0 };
     let mut hash = Sha1::new();
     hash.update([0, 0]);

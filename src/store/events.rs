@@ -15,7 +15,9 @@ use crate::attribute::{EngineRelation, Ruleset};
 use crate::decode::{ICMP, ICMPV6, TCP, UDP};
 use crate::flow::FlowEndReason;
 use crate::geo::{CountryTable, OperatorTable};
-use crate::model::{Confidence, CountryCode, Coverage, EvidenceKind, Locality, Purpose, printable, rfc3339};
+use crate::model::{
+    Confidence, CountryCode, Coverage, EvidenceKind, Locality, Purpose, printable, rfc3339,
+};
 
 /// Version of the fields and their meaning.
 pub const SCHEMA_VERSION: u32 = 1;
@@ -133,7 +135,12 @@ struct Server<'a> {
 impl<W: Write> EventWriter<W> {
     /// Writes to `out`, which should buffer.
     pub fn new(out: W, rules: Arc<Ruleset>, operators: Arc<OperatorTable>) -> Self {
-        Self { out, rules, operators, line: Vec::with_capacity(2048) }
+        Self {
+            out,
+            rules,
+            operators,
+            line: Vec::with_capacity(2048),
+        }
     }
 
     /// Writes the event, if it is one that has a line.
@@ -143,7 +150,9 @@ impl<W: Write> EventWriter<W> {
         let written = match event {
             EventRef::Opened(_) => Ok(()),
             EventRef::Named(named, name) => self.named(&mut buffer, named, name),
-            EventRef::Reported(reported, name) => self.reported(&mut buffer, reported, name.unwrap_or_default()),
+            EventRef::Reported(reported, name) => {
+                self.reported(&mut buffer, reported, name.unwrap_or_default())
+            }
         };
         let result = written.and_then(|()| self.out.write_all(&buffer));
         self.line = buffer;
@@ -155,7 +164,12 @@ impl<W: Write> EventWriter<W> {
         self.out.flush()
     }
 
-    fn named(&self, buffer: &mut Vec<u8>, named: &NameObserved, name: &[u8]) -> std::io::Result<()> {
+    fn named(
+        &self,
+        buffer: &mut Vec<u8>,
+        named: &NameObserved,
+        name: &[u8],
+    ) -> std::io::Result<()> {
         let server_ip = named.server.ip();
         let line = Line {
             timestamp: rfc3339(named.evidence.time),
@@ -168,7 +182,9 @@ impl<W: Write> EventWriter<W> {
             proto: protocol_name(named.protocol),
             app_proto: Some("tls"),
             community_id: community_id(&named.key, &named.client, &named.server),
-            tls: Some(Tls { sni: printable(name) }),
+            tls: Some(Tls {
+                sni: printable(name),
+            }),
             flow: None,
             tcp: None,
             avscope: Own {
@@ -185,7 +201,12 @@ impl<W: Write> EventWriter<W> {
         write_line(buffer, &line)
     }
 
-    fn reported(&self, buffer: &mut Vec<u8>, reported: &FlowReported, name: &[u8]) -> std::io::Result<()> {
+    fn reported(
+        &self,
+        buffer: &mut Vec<u8>,
+        reported: &FlowReported,
+        name: &[u8],
+    ) -> std::io::Result<()> {
         let record = &reported.record;
         let [bytes_toserver, bytes_toclient] = record.total.bytes;
         let [pkts_toserver, pkts_toclient] = record.total.packets;
@@ -204,7 +225,9 @@ impl<W: Write> EventWriter<W> {
             proto: protocol_name(record.key.protocol()),
             app_proto: reported.evidence.map(|_| "tls"),
             community_id: community_id(&record.key, &record.initiator, &record.responder),
-            tls: (!name.is_empty()).then(|| Tls { sni: printable(name) }),
+            tls: (!name.is_empty()).then(|| Tls {
+                sni: printable(name),
+            }),
             flow: Some(Flow {
                 pkts_toserver,
                 pkts_toclient,
@@ -217,7 +240,10 @@ impl<W: Write> EventWriter<W> {
             }),
             tcp: is_tcp.then(|| {
                 let [from_initiator, from_responder] = record.tcp_flags;
-                Tcp { tcp_flags_ts: format!("{:02x}", from_initiator.0), tcp_flags_tc: format!("{:02x}", from_responder.0) }
+                Tcp {
+                    tcp_flags_ts: format!("{:02x}", from_initiator.0),
+                    tcp_flags_tc: format!("{:02x}", from_responder.0),
+                }
             }),
             avscope: Own {
                 schema_version: SCHEMA_VERSION,
@@ -225,9 +251,18 @@ impl<W: Write> EventWriter<W> {
                 coverage: Some(record.coverage),
                 flow_end_reason: Some(record.end_reason),
                 midstream: Some(record.midstream),
-                evidence: reported.evidence.as_ref().map(|evidence| evidence_out(evidence, name)),
-                attribution: reported.evidence.as_ref().and_then(|evidence| self.attribution(evidence)),
-                server: reported.evidence.as_ref().and_then(|evidence| self.server(evidence, server_ip)),
+                evidence: reported
+                    .evidence
+                    .as_ref()
+                    .map(|evidence| evidence_out(evidence, name)),
+                attribution: reported
+                    .evidence
+                    .as_ref()
+                    .and_then(|evidence| self.attribution(evidence)),
+                server: reported
+                    .evidence
+                    .as_ref()
+                    .and_then(|evidence| self.server(evidence, server_ip)),
             },
         };
         write_line(buffer, &line)
@@ -244,7 +279,11 @@ impl<W: Write> EventWriter<W> {
             purpose: rule.purpose,
             engine: rule.engine.map(|engine| {
                 let vendor = self.rules.vendor(engine.vendor);
-                EngineOut { vendor: &vendor.id, vendor_seat: vendor.jurisdiction, relation: engine.relation }
+                EngineOut {
+                    vendor: &vendor.id,
+                    vendor_seat: vendor.jurisdiction,
+                    relation: engine.relation,
+                }
             }),
             confidence: self.rules.confidence(found.rule, evidence.kind),
             rule_id: &rule.id,
@@ -261,7 +300,11 @@ impl<W: Write> EventWriter<W> {
         let operator = self.operators.lookup(ip);
         Some(Server {
             country: countries.lookup(ip),
-            country_dataset: format!("{} {}", countries.dataset().name, countries.dataset().build_date),
+            country_dataset: format!(
+                "{} {}",
+                countries.dataset().name,
+                countries.dataset().build_date
+            ),
             operator: operator.map(|operator| operator.name.as_str()),
             operator_country: operator.and_then(|operator| operator.country),
         })

@@ -39,7 +39,9 @@ pub struct Names {
 impl Names {
     /// Takes the next event.
     pub fn event(&mut self, event: EventRef<'_>) {
-        let EventRef::Named(named, name) = event else { return };
+        let EventRef::Named(named, name) = event else {
+            return;
+        };
         let row = NameRow {
             kind: named.evidence.kind,
             name: printable(name).into_owned(),

@@ -1,5 +1,10 @@
 //! The table against a naive twin: a map, and a sweep over all of it before every packet.
-#![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::arithmetic_side_effects, clippy::panic)]
+#![allow(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    clippy::arithmetic_side_effects,
+    clippy::panic
+)]
 
 use std::collections::HashMap;
 
@@ -17,14 +22,27 @@ fn packet(client: u8, from_client: bool, protocol: u8, flags: u8, sequence: u32)
     one[15] = client;
     let mut other = one;
     other[12..16].copy_from_slice(&[192, 0, 2, 1]);
-    let (source, destination, ports) =
-        if from_client { (one, other, (40_000, 443)) } else { (other, one, (443, 40_000)) };
+    let (source, destination, ports) = if from_client {
+        (one, other, (40_000, 443))
+    } else {
+        (other, one, (443, 40_000))
+    };
     Packet {
-        ip: IpHeader { source, destination, bytes: 100, protocol, version: IpVersion::V4 },
+        ip: IpHeader {
+            source,
+            destination,
+            bytes: 100,
+            protocol,
+            version: IpVersion::V4,
+        },
         source_port: ports.0,
         destination_port: ports.1,
         vlan: 0,
-        tcp: TcpHeader { sequence, acknowledgment: 0, flags: TcpFlags(flags) },
+        tcp: TcpHeader {
+            sequence,
+            acknowledgment: 0,
+            flags: TcpFlags(flags),
+        },
         payload_offset: 0,
         payload_len: 0,
         payload_wire_len: 60,
@@ -41,13 +59,21 @@ struct Run {
 
 impl Run {
     fn new(capacity: usize) -> Self {
-        Self { table: FlowTable::new(capacity, SEED, Timeouts::default()), left: Vec::new() }
+        Self {
+            table: FlowTable::new(capacity, SEED, Timeouts::default()),
+            left: Vec::new(),
+        }
     }
 
     fn advance(&mut self, time: Timestamp) {
         let left = &mut self.left;
         self.table.advance(Tick::of(time), &mut |entry, expired| {
-            left.push((entry.first_seq(), expired.reason, entry.counters().packets_total(), expired.at.as_nanos()));
+            left.push((
+                entry.first_seq(),
+                expired.reason,
+                entry.counters().packets_total(),
+                expired.at.as_nanos(),
+            ));
         });
     }
 
@@ -55,9 +81,23 @@ impl Run {
         self.advance(time);
         let (key, sender) = FlowKey::of(packet);
         let left = &mut self.left;
-        self.table.update(&key, key.hash(SEED), sender, packet, time, time, seq, &mut |entry, reason| {
-            left.push((entry.first_seq(), reason, entry.counters().packets_total(), time.as_nanos()));
-        })
+        self.table.update(
+            &key,
+            key.hash(SEED),
+            sender,
+            packet,
+            time,
+            time,
+            seq,
+            &mut |entry, reason| {
+                left.push((
+                    entry.first_seq(),
+                    reason,
+                    entry.counters().packets_total(),
+                    time.as_nanos(),
+                ));
+            },
+        )
     }
 }
 
@@ -69,19 +109,38 @@ fn seconds(seconds: u64) -> Timestamp {
 fn both_directions_meet_and_the_initiator_is_known() {
     let mut run = Run::new(10);
     let first = run.feed(&packet(1, true, TCP, TcpFlags::SYN, 5), seconds(0), 0);
-    let second = run.feed(&packet(1, false, TCP, TcpFlags::SYN | TcpFlags::ACK, 9), seconds(0), 1);
-    assert_eq!((first.number, first.opened, second.opened), (second.number, true, false));
-    assert_eq!((first.direction, second.direction), (Directed::FromInitiator, Directed::FromResponder));
+    let second = run.feed(
+        &packet(1, false, TCP, TcpFlags::SYN | TcpFlags::ACK, 9),
+        seconds(0),
+        1,
+    );
+    assert_eq!(
+        (first.number, first.opened, second.opened),
+        (second.number, true, false)
+    );
+    assert_eq!(
+        (first.direction, second.direction),
+        (Directed::FromInitiator, Directed::FromResponder)
+    );
     assert_eq!(run.table.entry_mut(first.number).unwrap().stream_start, 6);
 }
 
 #[test]
 fn an_answer_seen_first_does_not_make_the_server_the_initiator() {
     let mut run = Run::new(10);
-    for (seq, (client, protocol, flags)) in
-        [(1, TCP, TcpFlags::SYN | TcpFlags::ACK), (2, TCP, TcpFlags::ACK), (3, UDP, 0)].into_iter().enumerate()
+    for (seq, (client, protocol, flags)) in [
+        (1, TCP, TcpFlags::SYN | TcpFlags::ACK),
+        (2, TCP, TcpFlags::ACK),
+        (3, UDP, 0),
+    ]
+    .into_iter()
+    .enumerate()
     {
-        let update = run.feed(&packet(client, false, protocol, flags, 0), seconds(0), seq as u64);
+        let update = run.feed(
+            &packet(client, false, protocol, flags, 0),
+            seconds(0),
+            seq as u64,
+        );
         assert_eq!(update.direction, Directed::FromResponder, "{client}");
         let entry = run.table.entry_mut(update.number).unwrap();
         assert_eq!(entry.flags.has(FlowFlags::MIDSTREAM), client == 2);
@@ -92,10 +151,19 @@ fn an_answer_seen_first_does_not_make_the_server_the_initiator() {
 fn a_new_syn_after_the_end_is_a_new_flow_and_a_repeated_one_is_not() {
     let mut run = Run::new(10);
     run.feed(&packet(1, true, TCP, TcpFlags::SYN, 5), seconds(0), 0);
-    assert!(!run.feed(&packet(1, true, TCP, TcpFlags::SYN, 5), seconds(1), 1).opened);
+    assert!(
+        !run.feed(&packet(1, true, TCP, TcpFlags::SYN, 5), seconds(1), 1)
+            .opened
+    );
     run.feed(&packet(1, true, TCP, TcpFlags::RST, 6), seconds(1), 2);
-    assert!(run.feed(&packet(1, true, TCP, TcpFlags::SYN, 5), seconds(2), 3).opened);
-    assert_eq!(run.left, vec![(0, FlowEndReason::EndOfFlow, 3, seconds(2).as_nanos())]);
+    assert!(
+        run.feed(&packet(1, true, TCP, TcpFlags::SYN, 5), seconds(2), 3)
+            .opened
+    );
+    assert_eq!(
+        run.left,
+        vec![(0, FlowEndReason::EndOfFlow, 3, seconds(2).as_nanos())]
+    );
     assert_eq!(run.table.len(), 1);
 }
 
@@ -103,10 +171,17 @@ fn a_new_syn_after_the_end_is_a_new_flow_and_a_repeated_one_is_not() {
 fn a_long_flow_reports_and_goes_on() {
     let mut run = Run::new(10);
     for minute in 0..100u64 {
-        run.feed(&packet(1, true, TCP, TcpFlags::ACK, 0), seconds(minute * 30), minute);
+        run.feed(
+            &packet(1, true, TCP, TcpFlags::ACK, 0),
+            seconds(minute * 30),
+            minute,
+        );
     }
     assert_eq!(run.left.len(), 1);
-    assert_eq!((run.left[0].1, run.left[0].2), (FlowEndReason::ActiveTimeout, 61));
+    assert_eq!(
+        (run.left[0].1, run.left[0].2),
+        (FlowEndReason::ActiveTimeout, 61)
+    );
     assert_eq!(run.table.len(), 1);
 }
 
@@ -114,11 +189,19 @@ fn a_long_flow_reports_and_goes_on() {
 fn a_full_table_evicts_and_counts() {
     let mut run = Run::new(3);
     for client in 0..50 {
-        run.feed(&packet(client, true, UDP, 0, 0), seconds(u64::from(client)), u64::from(client));
+        run.feed(
+            &packet(client, true, UDP, 0, 0),
+            seconds(u64::from(client)),
+            u64::from(client),
+        );
         assert!(run.table.len() <= 3);
     }
     assert_eq!(run.left.len(), 47);
-    assert!(run.left.iter().all(|left| left.1 == FlowEndReason::LackOfResources));
+    assert!(
+        run.left
+            .iter()
+            .all(|left| left.1 == FlowEndReason::LackOfResources)
+    );
 }
 
 #[test]
@@ -128,7 +211,10 @@ fn a_finished_flow_goes_before_an_open_one() {
     run.feed(&packet(2, true, TCP, TcpFlags::SYN, 0), seconds(1), 1);
     run.feed(&packet(2, true, TCP, TcpFlags::RST, 1), seconds(1), 2);
     run.feed(&packet(3, true, TCP, TcpFlags::SYN, 0), seconds(1), 3);
-    assert_eq!(run.left, vec![(1, FlowEndReason::LackOfResources, 2, seconds(1).as_nanos())]);
+    assert_eq!(
+        run.left,
+        vec![(1, FlowEndReason::LackOfResources, 2, seconds(1).as_nanos())]
+    );
 }
 
 /// The naive twin for UDP: a flow per client, ended when the tick at or after last + 60 s has come.
@@ -143,7 +229,12 @@ fn naive(steps: &[(u8, bool, u64)]) -> Vec<Left> {
         flows.retain(|_, (first, packets, last)| {
             let over = due(*last) <= Tick::of(time);
             if over {
-                left.push((*first, FlowEndReason::IdleTimeout, *packets, due(*last).begin().as_nanos()));
+                left.push((
+                    *first,
+                    FlowEndReason::IdleTimeout,
+                    *packets,
+                    due(*last).begin().as_nanos(),
+                ));
             }
             !over
         });

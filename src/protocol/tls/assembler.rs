@@ -1,7 +1,9 @@
 //! A TLS stream in any pieces → one ClientHello, over as many records as it takes (RFC 8446 §5.1).
 
 use super::client_hello::HANDSHAKE_HEADER_LEN;
-use super::{CLIENT_HELLO, ClientHello, HANDSHAKE, HELLO_BYTES_MAX, RECORD_HEADER_LEN, RECORD_LEN_MAX};
+use super::{
+    CLIENT_HELLO, ClientHello, HANDSHAKE, HELLO_BYTES_MAX, RECORD_HEADER_LEN, RECORD_LEN_MAX,
+};
 use crate::protocol::Progress;
 
 /// Records without content are legal for some types and endless for an attacker.
@@ -52,7 +54,11 @@ impl HelloAssembler {
     /// Takes the next bytes of the stream.
     pub fn feed(&mut self, mut bytes: &[u8]) -> Progress {
         while self.state == State::Collecting && !bytes.is_empty() {
-            bytes = if self.record_left > 0 { self.take_fragment(bytes) } else { self.take_header(bytes) };
+            bytes = if self.record_left > 0 {
+                self.take_fragment(bytes)
+            } else {
+                self.take_header(bytes)
+            };
         }
         match self.state {
             State::Collecting => Progress::NeedMore,
@@ -100,7 +106,9 @@ impl HelloAssembler {
     }
 
     fn take_fragment<'a>(&mut self, bytes: &'a [u8]) -> &'a [u8] {
-        let (fragment, rest) = bytes.split_at_checked(usize::from(self.record_left)).unwrap_or((bytes, &[]));
+        let (fragment, rest) = bytes
+            .split_at_checked(usize::from(self.record_left))
+            .unwrap_or((bytes, &[]));
         self.record_left = self.record_left.saturating_sub(fragment.len() as u16);
         self.message.extend_from_slice(fragment);
         let header = self.message.first_chunk::<HANDSHAKE_HEADER_LEN>();
@@ -111,7 +119,11 @@ impl HelloAssembler {
         if kind != CLIENT_HELLO || len.is_some_and(|len| len > HELLO_BYTES_MAX) {
             self.state = State::Mismatch;
         } else if let Some(body) = self.body() {
-            self.state = if ClientHello::parse(body).is_ok() { State::Done } else { State::Mismatch };
+            self.state = if ClientHello::parse(body).is_ok() {
+                State::Done
+            } else {
+                State::Mismatch
+            };
         }
         rest
     }

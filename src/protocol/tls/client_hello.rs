@@ -43,7 +43,10 @@ impl<'a> ClientHello<'a> {
     /// Reads the body, which lies behind the handshake header.
     #[inline]
     pub(super) fn parse(body: &'a [u8]) -> Result<Self, Truncated> {
-        let mut hello = Self { server_name: ServerName::Absent, ech_offered: false };
+        let mut hello = Self {
+            server_name: ServerName::Absent,
+            ech_offered: false,
+        };
         let mut body = Reader::new(body);
         // Version and random.
         body.skip(2 + 32)?;
@@ -101,9 +104,16 @@ fn classify(name: &[u8]) -> ServerName<'_> {
         return ServerName::TooLong;
     }
     // Only such can be an address; the check spares the usual name the parsing.
-    let may_be_address =
-        name.iter().all(|byte| byte.is_ascii_digit() || *byte == b'.') || name.contains(&b':');
-    let is_address =
-        may_be_address && std::str::from_utf8(name).is_ok_and(|text| text.trim_matches(['[', ']']).parse::<IpAddr>().is_ok());
-    if is_address { ServerName::Address(name) } else { ServerName::Name(name) }
+    let may_be_address = name
+        .iter()
+        .all(|byte| byte.is_ascii_digit() || *byte == b'.')
+        || name.contains(&b':');
+    let is_address = may_be_address
+        && std::str::from_utf8(name)
+            .is_ok_and(|text| text.trim_matches(['[', ']']).parse::<IpAddr>().is_ok());
+    if is_address {
+        ServerName::Address(name)
+    } else {
+        ServerName::Name(name)
+    }
 }

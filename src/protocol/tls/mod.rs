@@ -39,7 +39,9 @@ pub fn look(stream: &[u8]) -> Look<'_> {
     if !begins_like_hello(stream) {
         return Look::Other;
     }
-    let Some((header, fragment)) = stream.split_first_chunk::<RECORD_HEADER_LEN>() else { return Look::Begins };
+    let Some((header, fragment)) = stream.split_first_chunk::<RECORD_HEADER_LEN>() else {
+        return Look::Begins;
+    };
     let [_, _, _, len_high, len_low] = *header;
     let record_len = u16::from_be_bytes([len_high, len_low]);
     if record_len > RECORD_LEN_MAX {
@@ -47,7 +49,9 @@ pub fn look(stream: &[u8]) -> Look<'_> {
     }
     // What lies behind the first record is not looked at: a hello that needs it is assembled.
     let fragment = fragment.get(..usize::from(record_len)).unwrap_or(fragment);
-    let Some((header, body)) = fragment.split_first_chunk::<HANDSHAKE_HEADER_LEN>() else { return Look::Begins };
+    let Some((header, body)) = fragment.split_first_chunk::<HANDSHAKE_HEADER_LEN>() else {
+        return Look::Begins;
+    };
     let [kind, l0, l1, l2] = *header;
     let len = u32::from_be_bytes([0, l0, l1, l2]);
     if kind != CLIENT_HELLO || len > HELLO_BYTES_MAX {
@@ -95,7 +99,13 @@ pub fn fuzz_client_hello(bytes: &[u8], cut: usize) {
         progress = assembler.feed(tail);
     }
     if let Look::Hello(hello) = look(bytes) {
-        assert!(progress == super::Progress::Done, "a whole hello in two pieces: {progress:?}");
-        assert!(assembler.hello() == Some(hello), "the pieces give another hello");
+        assert!(
+            progress == super::Progress::Done,
+            "a whole hello in two pieces: {progress:?}"
+        );
+        assert!(
+            assembler.hello() == Some(hello),
+            "the pieces give another hello"
+        );
     }
 }

@@ -1,8 +1,16 @@
 //! Hellos in every piece and record, against tls-parser on whole ones.
-#![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::arithmetic_side_effects, clippy::panic, clippy::expect_used)]
+#![allow(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    clippy::arithmetic_side_effects,
+    clippy::panic,
+    clippy::expect_used
+)]
 
 use proptest::prelude::*;
-use tls_parser::{TlsExtension, TlsMessage, TlsMessageHandshake, parse_tls_extensions, parse_tls_plaintext};
+use tls_parser::{
+    TlsExtension, TlsMessage, TlsMessageHandshake, parse_tls_extensions, parse_tls_plaintext,
+};
 
 use super::*;
 use crate::protocol::Progress;
@@ -51,22 +59,37 @@ fn records(body: &[u8], record_len: usize) -> Vec<u8> {
 
 fn name_of(look: Look<'_>) -> Vec<u8> {
     match look {
-        Look::Hello(ClientHello { server_name: ServerName::Name(name), .. }) => name.to_vec(),
+        Look::Hello(ClientHello {
+            server_name: ServerName::Name(name),
+            ..
+        }) => name.to_vec(),
         other => panic!("no name: {other:?}"),
     }
 }
 
 #[test]
 fn the_name_is_found_behind_other_extensions() {
-    let stream = records(&body(&[(43, vec![2, 3, 4]), (51, vec![9; 1216]), sni(b"ksn-file-geo.kaspersky-labs.com")]), 1 << 14);
+    let stream = records(
+        &body(&[
+            (43, vec![2, 3, 4]),
+            (51, vec![9; 1216]),
+            sni(b"ksn-file-geo.kaspersky-labs.com"),
+        ]),
+        1 << 14,
+    );
     assert_eq!(name_of(look(&stream)), b"ksn-file-geo.kaspersky-labs.com");
 }
 
 #[test]
 fn tls_parser_reads_the_same_name() {
-    let stream = records(&body(&[sni(b"update.eset.com"), (16, vec![0, 3, 2, b'h', b'2'])]), 1 << 14);
+    let stream = records(
+        &body(&[sni(b"update.eset.com"), (16, vec![0, 3, 2, b'h', b'2'])]),
+        1 << 14,
+    );
     let (_, plaintext) = parse_tls_plaintext(&stream).unwrap();
-    let TlsMessage::Handshake(TlsMessageHandshake::ClientHello(hello)) = &plaintext.msg[0] else { panic!("no hello") };
+    let TlsMessage::Handshake(TlsMessageHandshake::ClientHello(hello)) = &plaintext.msg[0] else {
+        panic!("no hello")
+    };
     let (_, extensions) = parse_tls_extensions(hello.ext.unwrap()).unwrap();
     let theirs = extensions.iter().find_map(|extension| match extension {
         TlsExtension::SNI(names) => Some(names[0].1.to_vec()),
@@ -96,18 +119,36 @@ fn what_the_server_name_can_be() {
     assert_eq!(case(&[(0, vec![])]), "Absent");
     assert_eq!(case(&[sni(b"")]), "Absent");
     assert_eq!(case(&[sni(b".")]), "Absent");
-    assert_eq!(case(&[sni(b"192.0.2.1")]), format!("{:?}", ServerName::Address(b"192.0.2.1")));
-    assert_eq!(case(&[sni(b"2001:db8::1")]), format!("{:?}", ServerName::Address(b"2001:db8::1")));
-    assert_eq!(case(&[sni(b"1.2.3.example")]), format!("{:?}", ServerName::Name(b"1.2.3.example")));
+    assert_eq!(
+        case(&[sni(b"192.0.2.1")]),
+        format!("{:?}", ServerName::Address(b"192.0.2.1"))
+    );
+    assert_eq!(
+        case(&[sni(b"2001:db8::1")]),
+        format!("{:?}", ServerName::Address(b"2001:db8::1"))
+    );
+    assert_eq!(
+        case(&[sni(b"1.2.3.example")]),
+        format!("{:?}", ServerName::Name(b"1.2.3.example"))
+    );
     assert_eq!(case(&[sni(&[b'a'; 256])]), "TooLong");
-    assert_eq!(case(&[(0, vec![0, 9, 0, 0, 1, b'a'])]), "Other", "a list longer than its extension");
+    assert_eq!(
+        case(&[(0, vec![0, 9, 0, 0, 1, b'a'])]),
+        "Other",
+        "a list longer than its extension"
+    );
 }
 
 #[test]
 fn ech_is_marked_and_the_outer_name_kept() {
     for kind in [0xfe0d, 0xffce] {
-        let stream = records(&body(&[sni(b"cover.example"), (kind, vec![0; 40])]), 1 << 14);
-        let Look::Hello(hello) = look(&stream) else { panic!("no hello") };
+        let stream = records(
+            &body(&[sni(b"cover.example"), (kind, vec![0; 40])]),
+            1 << 14,
+        );
+        let Look::Hello(hello) = look(&stream) else {
+            panic!("no hello")
+        };
         assert!(hello.ech_offered);
         assert_eq!(hello.server_name, ServerName::Name(b"cover.example"));
     }
@@ -115,9 +156,19 @@ fn ech_is_marked_and_the_outer_name_kept() {
 
 #[test]
 fn other_protocols_are_told_early() {
-    for stream in [&b"GET / HTTP/1.1\r\n"[..], b"SSH-2.0-x", &[22, 2, 0], &[23, 3, 3, 0, 1, 1], &[22, 3, 3, 0, 4, 2, 0, 0, 0]] {
+    for stream in [
+        &b"GET / HTTP/1.1\r\n"[..],
+        b"SSH-2.0-x",
+        &[22, 2, 0],
+        &[23, 3, 3, 0, 1, 1],
+        &[22, 3, 3, 0, 4, 2, 0, 0, 0],
+    ] {
         assert_eq!(look(stream), Look::Other, "{stream:?}");
-        assert_eq!(HelloAssembler::default().feed(stream), Progress::Mismatch, "{stream:?}");
+        assert_eq!(
+            HelloAssembler::default().feed(stream),
+            Progress::Mismatch,
+            "{stream:?}"
+        );
     }
 }
 
@@ -128,7 +179,10 @@ fn absurd_lengths_are_refused_at_once() {
     assert_eq!(look(&stream), Look::Other);
     let mut assembler = HelloAssembler::default();
     assert_eq!(assembler.feed(&stream), Progress::Mismatch);
-    assert_eq!(HelloAssembler::default().feed(&[HANDSHAKE, 3, 1, 0xff, 0xff]), Progress::Mismatch);
+    assert_eq!(
+        HelloAssembler::default().feed(&[HANDSHAKE, 3, 1, 0xff, 0xff]),
+        Progress::Mismatch
+    );
     // Empty records without end.
     let empty = [HANDSHAKE, 3, 1, 0, 0].repeat(1000);
     assert_eq!(HelloAssembler::default().feed(&empty), Progress::Mismatch);

@@ -13,10 +13,22 @@ fn address(text: &str) -> ([u8; 16], IpVersion) {
     }
 }
 
-fn id(protocol: u8, source: &str, destination: &str, source_port: u16, destination_port: u16) -> String {
+fn id(
+    protocol: u8,
+    source: &str,
+    destination: &str,
+    source_port: u16,
+    destination_port: u16,
+) -> String {
     let ((source, version), (destination, _)) = (address(source), address(destination));
     let packet = Packet {
-        ip: IpHeader { source, destination, bytes: 0, protocol, version },
+        ip: IpHeader {
+            source,
+            destination,
+            bytes: 0,
+            protocol,
+            version,
+        },
         source_port,
         destination_port,
         vlan: 0,
@@ -32,16 +44,82 @@ fn id(protocol: u8, source: &str, destination: &str, source_port: u16, destinati
 #[test]
 fn the_reference_implementation_gives_the_same() {
     for (protocol, source, destination, source_port, destination_port, expected) in [
-        (6, "10.0.0.1", "192.0.2.7", 50_000, 443, "1:IOOvqZwmDVZ2+Bak8/KNY21L+mA="),
-        (6, "192.0.2.7", "10.0.0.1", 443, 50_000, "1:IOOvqZwmDVZ2+Bak8/KNY21L+mA="),
-        (17, "192.168.1.5", "8.8.8.8", 5353, 53, "1:LT0L1F0Y0AMKb6DLMqpnMtZTer4="),
-        (6, "2001:db8::1", "2001:db8::2", 443, 50_000, "1:UFel+zfGDXB/GhABjlRQUzVNUI8="),
-        (1, "10.0.0.1", "192.0.2.7", 8, 0, "1:onrg0PkryXq2waYBsCpWrO44RNY="),
-        (1, "192.0.2.7", "10.0.0.1", 0, 8, "1:onrg0PkryXq2waYBsCpWrO44RNY="),
-        (1, "192.0.2.7", "10.0.0.1", 3, 1, "1:UVAhOWOUtIUkdxxlBk0m/HSutqU="),
-        (58, "2001:db8::1", "2001:db8::2", 128, 129, "1:u2vMS3HiWth2lIMKHB1fjELshpQ="),
-        (47, "10.0.0.1", "192.0.2.7", 0, 0, "1:MkLrv1xDcb9/L51p0ib/MwwD/Jw="),
+        (
+            6,
+            "10.0.0.1",
+            "192.0.2.7",
+            50_000,
+            443,
+            "1:IOOvqZwmDVZ2+Bak8/KNY21L+mA=",
+        ),
+        (
+            6,
+            "192.0.2.7",
+            "10.0.0.1",
+            443,
+            50_000,
+            "1:IOOvqZwmDVZ2+Bak8/KNY21L+mA=",
+        ),
+        (
+            17,
+            "192.168.1.5",
+            "8.8.8.8",
+            5353,
+            53,
+            "1:LT0L1F0Y0AMKb6DLMqpnMtZTer4=",
+        ),
+        (
+            6,
+            "2001:db8::1",
+            "2001:db8::2",
+            443,
+            50_000,
+            "1:UFel+zfGDXB/GhABjlRQUzVNUI8=",
+        ),
+        (
+            1,
+            "10.0.0.1",
+            "192.0.2.7",
+            8,
+            0,
+            "1:onrg0PkryXq2waYBsCpWrO44RNY=",
+        ),
+        (
+            1,
+            "192.0.2.7",
+            "10.0.0.1",
+            0,
+            8,
+            "1:onrg0PkryXq2waYBsCpWrO44RNY=",
+        ),
+        (
+            1,
+            "192.0.2.7",
+            "10.0.0.1",
+            3,
+            1,
+            "1:UVAhOWOUtIUkdxxlBk0m/HSutqU=",
+        ),
+        (
+            58,
+            "2001:db8::1",
+            "2001:db8::2",
+            128,
+            129,
+            "1:u2vMS3HiWth2lIMKHB1fjELshpQ=",
+        ),
+        (
+            47,
+            "10.0.0.1",
+            "192.0.2.7",
+            0,
+            0,
+            "1:MkLrv1xDcb9/L51p0ib/MwwD/Jw=",
+        ),
     ] {
-        assert_eq!(id(protocol, source, destination, source_port, destination_port), expected);
+        assert_eq!(
+            id(protocol, source, destination, source_port, destination_port),
+            expected
+        );
     }
 }
