@@ -46,7 +46,7 @@ struct Rounds {
     storage: FrameStorage,
     frames: Vec<FrameDescriptor>,
     position: usize,
-    round: u64,
+    turn: u64,
     rounds: u64,
     seq: u64,
     at: Vec<u64>,
@@ -57,17 +57,17 @@ impl PacketSource for Rounds {
         batch.descriptors.clear();
         if self.position == self.frames.len() {
             self.position = 0;
-            self.round += 1;
+            self.turn += 1;
             // Room for all was reserved before the first.
             self.at.push(ALLOCATIONS.load(Ordering::Relaxed));
         }
-        if self.round == self.rounds {
+        if self.turn == self.rounds {
             return Ok(SourceState::End);
         }
         let count = batch.capacity().min(self.frames.len() - self.position);
         for frame in &self.frames[self.position..self.position + count] {
             let time =
-                Timestamp::from_nanos(frame.timestamp.as_nanos() + self.round * 40_000_000_000);
+                Timestamp::from_nanos(frame.timestamp.as_nanos() + self.turn * 40_000_000_000);
             batch.descriptors.push(FrameDescriptor {
                 seq: self.seq,
                 timestamp: time,
@@ -101,7 +101,7 @@ fn the_steady_state_allocates_nothing() {
         storage: batch.storage.clone(),
         frames: batch.descriptors.clone(),
         position: 0,
-        round: 0,
+        turn: 0,
         rounds,
         seq: 0,
         at: Vec::with_capacity(rounds as usize),

@@ -166,6 +166,10 @@ pub fn decode(raw: &RawPacket<'_>) -> Decoded {
 }
 
 /// Decodes any bytes under every link type that is read, and checks what comes out: the target that fuzzing calls.
+///
+/// # Panics
+///
+/// When what it checks does not hold.
 #[allow(clippy::panic, reason = "a fuzz target fails by panicking")]
 pub fn fuzz_decode(bytes: &[u8]) {
     use crate::capture::LinkType;
