@@ -243,7 +243,8 @@ impl FlowTable {
                 &self.timeouts,
             );
         }
-        if refile {
+        // A flow that has just opened is in no list yet, even where its first packet already ends it.
+        if refile && !opened {
             self.wheel.unfile(&mut self.entries, number);
         }
         if refile || opened {
