@@ -144,7 +144,7 @@ fn exposures(
                 exposure
                     .purposes
                     .iter()
-                    .map(|(purpose, count)| format!("{purpose} × {count}")),
+                    .map(|(purpose, count)| format!("{purpose}\u{a0}×\u{a0}{count}")),
             )),
             Cell::new(servers(exposure)),
             Cell::new(bytes(exposure.bytes_out)).set_alignment(CellAlignment::Right),
