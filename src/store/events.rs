@@ -59,12 +59,12 @@ struct Line<'a> {
 /// What ICMP has in place of ports. A message that asks for an answer is one flow with its answer, whatever their codes.
 #[derive(Default, Serialize)]
 struct Icmp {
-    #[serde(skip_serializing_if = "Option::is_none")]
-    icmp_type: Option<u16>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    icmp_code: Option<u16>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    response_icmp_type: Option<u16>,
+    #[serde(rename = "icmp_type", skip_serializing_if = "Option::is_none")]
+    kind: Option<u16>,
+    #[serde(rename = "icmp_code", skip_serializing_if = "Option::is_none")]
+    code: Option<u16>,
+    #[serde(rename = "response_icmp_type", skip_serializing_if = "Option::is_none")]
+    response_kind: Option<u16>,
 }
 
 #[derive(Serialize)]
@@ -354,9 +354,9 @@ fn icmp(record: &FlowRecord) -> Icmp {
     let one_way = is_one_way(&record.key, &record.initiator);
     let [_, answers] = record.total.packets;
     Icmp {
-        icmp_type: Some(record.initiator.port),
-        icmp_code: one_way.then_some(record.responder.port),
-        response_icmp_type: (!one_way && answers > 0).then_some(record.responder.port),
+        kind: Some(record.initiator.port),
+        code: one_way.then_some(record.responder.port),
+        response_kind: (!one_way && answers > 0).then_some(record.responder.port),
     }
 }
 
