@@ -308,24 +308,28 @@ fn replay(captures: &[&PathBuf], options: &[&str], written: &mut Written) {
 fn portless_capture(folder: &Path) -> PathBuf {
     const RAW_IPV4: u32 = 228;
     let (inside, outside) = ([192, 168, 1, 2], [198, 51, 100, 7]);
-    let packets: [([u8; 4], [u8; 4], u8, [u8; 8]); 5] = [
-        (outside, inside, 1, [3, 10, 0, 0, 0, 0, 0, 0]),
-        (inside, outside, 1, [8, 0, 0, 0, 0, 1, 0, 1]),
-        (outside, inside, 1, [0, 0, 0, 0, 0, 1, 0, 1]),
-        (inside, outside, 47, [0, 0, 8, 0, 0, 0, 0, 0]),
-        (inside, outside, 89, [2, 1, 0, 44, 0, 0, 0, 0]),
+    let packets: [(bool, u8, [u8; 8]); 5] = [
+        (false, 1, [3, 10, 0, 0, 0, 0, 0, 0]),
+        (true, 1, [8, 0, 0, 0, 0, 1, 0, 1]),
+        (false, 1, [0, 0, 0, 0, 0, 1, 0, 1]),
+        (true, 47, [0, 0, 8, 0, 0, 0, 0, 0]),
+        (true, 89, [2, 1, 0, 44, 0, 0, 0, 0]),
     ];
     let mut file = Vec::new();
     for word in [0xa1b2_c3d4, 0x0004_0002, 0, 0, 65_535, RAW_IPV4] {
         file.extend_from_slice(&u32::to_le_bytes(word));
     }
-    for (second, (source, destination, protocol, payload)) in (1_500_000_000u32..).zip(packets) {
+    for (second, (from_inside, protocol, payload)) in (1_500_000_000u32..).zip(packets) {
         for word in [second, 0, 28, 28] {
             file.extend_from_slice(&word.to_le_bytes());
         }
         file.extend_from_slice(&[0x45, 0, 0, 28, 0, 0, 0, 0, 64, protocol, 0, 0]);
-        file.extend_from_slice(&source);
-        file.extend_from_slice(&destination);
+        let ends = if from_inside {
+            [inside, outside]
+        } else {
+            [outside, inside]
+        };
+        file.extend_from_slice(ends.as_flattened());
         file.extend_from_slice(&payload);
     }
     let path = folder.join("portless.pcap");
