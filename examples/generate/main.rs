@@ -27,6 +27,11 @@ struct Arguments {
     options: generator::options::Options,
 }
 
+#[allow(
+    clippy::disallowed_macros,
+    clippy::disallowed_methods,
+    reason = "a tool at the desk says how long it took; packet times come from the seed"
+)]
 fn main() -> ExitCode {
     let options = Arguments::parse().options;
     let begin = Instant::now();

@@ -36,7 +36,7 @@ fn has_ports(protocol: u8) -> bool {
 }
 
 /// ICMP without a counterpart: its ports are type and code.
-fn is_one_way(key: &FlowKey, initiator: &Endpoint) -> bool {
+pub(super) fn is_one_way(key: &FlowKey, initiator: &Endpoint) -> bool {
     let queries: &[u16] = match key.protocol() {
         ICMP => &[0, 8, 9, 10, 13, 14, 15, 16, 17, 18],
         ICMPV6 => &[128, 129, 130, 131, 133, 134, 135, 136, 139, 140, 144, 145],

@@ -9,11 +9,11 @@ use std::sync::Arc;
 
 use serde::Serialize;
 
-use super::community_id;
+use super::community_id::{community_id, is_one_way};
 use crate::aggregate::{EventRef, Evidence, FlowReported, NameObserved};
 use crate::attribute::{EngineRelation, Ruleset};
 use crate::decode::{ICMP, ICMPV6, TCP, UDP};
-use crate::flow::FlowEndReason;
+use crate::flow::{FlowEndReason, FlowRecord};
 use crate::geo::{CountryTable, OperatorTable};
 use crate::model::{
     Confidence, CountryCode, Coverage, EvidenceKind, Locality, Purpose, printable, rfc3339,
@@ -36,9 +36,13 @@ struct Line<'a> {
     flow_id: u64,
     event_type: &'static str,
     src_ip: IpAddr,
-    src_port: u16,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    src_port: Option<u16>,
     dest_ip: IpAddr,
-    dest_port: u16,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    dest_port: Option<u16>,
+    #[serde(flatten)]
+    icmp: Icmp,
     proto: String,
     #[serde(skip_serializing_if = "Option::is_none")]
     app_proto: Option<&'static str>,
@@ -50,6 +54,17 @@ struct Line<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     tcp: Option<Tcp>,
     avscope: Own<'a>,
+}
+
+/// What ICMP has in place of ports. A message that asks for an answer is one flow with its answer, whatever their codes.
+#[derive(Default, Serialize)]
+struct Icmp {
+    #[serde(rename = "icmp_type", skip_serializing_if = "Option::is_none")]
+    kind: Option<u16>,
+    #[serde(rename = "icmp_code", skip_serializing_if = "Option::is_none")]
+    code: Option<u16>,
+    #[serde(rename = "response_icmp_type", skip_serializing_if = "Option::is_none")]
+    response_kind: Option<u16>,
 }
 
 #[derive(Serialize)]
@@ -66,7 +81,8 @@ struct Flow {
     start: String,
     end: String,
     state: &'static str,
-    reason: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    reason: Option<&'static str>,
 }
 
 #[derive(Serialize)]
@@ -181,9 +197,10 @@ impl<W: Write> EventWriter<W> {
             flow_id: named.flow.0,
             event_type: "tls",
             src_ip: named.client.ip(),
-            src_port: named.client.port,
+            src_port: Some(named.client.port),
             dest_ip: server_ip,
-            dest_port: named.server.port,
+            dest_port: Some(named.server.port),
+            icmp: Icmp::default(),
             proto: protocol_name(named.protocol),
             app_proto: Some("tls"),
             community_id: community_id(&named.key, &named.client, &named.server),
@@ -216,7 +233,7 @@ impl<W: Write> EventWriter<W> {
         let [bytes_toserver, bytes_toclient] = record.total.bytes;
         let [pkts_toserver, pkts_toclient] = record.total.packets;
         let is_tcp = record.key.protocol() == TCP;
-        let has_ports = is_tcp || matches!(record.key.protocol(), UDP | ICMP | ICMPV6);
+        let has_ports = is_tcp || record.key.protocol() == UDP;
         let server_ip = record.responder.ip();
         let line = Line {
             // The time of the last packet: the deadline that ended the flow is no time of the network.
@@ -224,9 +241,10 @@ impl<W: Write> EventWriter<W> {
             flow_id: record.id.0,
             event_type: "flow",
             src_ip: record.initiator.ip(),
-            src_port: if has_ports { record.initiator.port } else { 0 },
+            src_port: has_ports.then_some(record.initiator.port),
             dest_ip: server_ip,
-            dest_port: if has_ports { record.responder.port } else { 0 },
+            dest_port: has_ports.then_some(record.responder.port),
+            icmp: icmp(record),
             proto: protocol_name(record.key.protocol()),
             app_proto: reported.evidence.map(|_| "tls"),
             community_id: community_id(&record.key, &record.initiator, &record.responder),
@@ -333,19 +351,34 @@ fn write_line(buffer: &mut Vec<u8>, line: &Line<'_>) -> std::io::Result<()> {
     Ok(())
 }
 
-/// Suricata's words for why a flow was logged.
-fn eve_reason(reason: FlowEndReason) -> &'static str {
+/// Type and code in place of ports, as [`crate::decode::transport`] filled them in.
+fn icmp(record: &FlowRecord) -> Icmp {
+    if !matches!(record.key.protocol(), ICMP | ICMPV6) {
+        return Icmp::default();
+    }
+    let one_way = is_one_way(&record.key, &record.initiator);
+    let [_, answers] = record.total.packets;
+    Icmp {
+        kind: Some(record.initiator.port),
+        code: one_way.then_some(record.responder.port),
+        response_kind: (!one_way && answers > 0).then_some(record.responder.port),
+    }
+}
+
+/// Suricata's words for why a flow was logged; none for a flow that goes on, which Suricata does not log.
+///
+/// Suricata too lets a closed connection linger and logs it when that time is over, so `end_of_flow` is its `timeout`.
+const fn eve_reason(reason: FlowEndReason) -> Option<&'static str> {
     match reason {
-        FlowEndReason::IdleTimeout => "timeout",
-        FlowEndReason::ActiveTimeout => "active",
-        FlowEndReason::EndOfFlow => "tcp_reuse_or_closed",
-        FlowEndReason::ForcedEnd => "shutdown",
-        FlowEndReason::LackOfResources => "forced",
+        FlowEndReason::IdleTimeout | FlowEndReason::EndOfFlow => Some("timeout"),
+        FlowEndReason::ForcedEnd => Some("shutdown"),
+        FlowEndReason::LackOfResources => Some("forced"),
+        FlowEndReason::ActiveTimeout => None,
     }
 }
 
 /// Suricata's words for the state of a flow.
-fn state(record: &crate::flow::FlowRecord) -> &'static str {
+fn state(record: &FlowRecord) -> &'static str {
     let [from_initiator, from_responder] = record.total.packets;
     if record.closed {
         "closed"

@@ -181,6 +181,7 @@ fn written_truth(capture: &Path) -> Value {
 }
 
 #[test]
+#[allow(clippy::disallowed_macros, reason = "a test that is skipped says so")]
 fn generator_agrees_with_tshark() {
     if Command::new("tshark").arg("--version").output().is_err() {
         let why = "tshark is not installed (apt package tshark)";

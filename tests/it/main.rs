@@ -5,10 +5,15 @@
     clippy::indexing_slicing,
     reason = "a test fails by panicking"
 )]
+#![allow(
+    clippy::disallowed_macros,
+    reason = "tests say what they skip and show their tables"
+)]
 
 mod captures;
 mod cli;
 mod determinism;
 mod generator;
 mod robustness;
+mod schema;
 mod support;
