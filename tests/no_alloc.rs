@@ -1,6 +1,7 @@
 //! In the steady state nothing is allocated: known flows, known names, time going on.
 #![allow(unsafe_code, reason = "counting what the allocator is asked for")]
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+#![allow(clippy::disallowed_macros, reason = "shown with --nocapture")]
 
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::sync::Arc;
@@ -47,7 +48,7 @@ struct Rounds {
     frames: Vec<FrameDescriptor>,
     position: usize,
     turn: u64,
-    rounds: u64,
+    turns: u64,
     seq: u64,
     at: Vec<u64>,
 }
@@ -61,7 +62,7 @@ impl PacketSource for Rounds {
             // Room for all was reserved before the first.
             self.at.push(ALLOCATIONS.load(Ordering::Relaxed));
         }
-        if self.turn == self.rounds {
+        if self.turn == self.turns {
             return Ok(SourceState::End);
         }
         let count = batch.capacity().min(self.frames.len() - self.position);
@@ -102,7 +103,7 @@ fn the_steady_state_allocates_nothing() {
         frames: batch.descriptors.clone(),
         position: 0,
         turn: 0,
-        rounds,
+        turns: rounds,
         seq: 0,
         at: Vec::with_capacity(rounds as usize),
     };

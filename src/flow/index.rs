@@ -39,6 +39,13 @@ impl Index {
         }
     }
 
+    /// The entry that a search for this hash would most likely meet first. Only loads: a batch of such loads overlaps in the
+    /// memory system, where searches one after the other would each wait.
+    #[inline]
+    pub fn likely(&self, hash: u64) -> u32 {
+        number_of(self.at(self.home(hash)))
+    }
+
     /// Adds an entry that is not there yet.
     #[inline]
     pub fn insert(&mut self, hash: u64, number: u32) {

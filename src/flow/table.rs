@@ -111,6 +111,21 @@ impl FlowTable {
         self.entries.get_mut(number as usize)
     }
 
+    /// The number that the flow with this hash most likely has; a hint for [`Self::touch`].
+    #[inline]
+    pub fn likely(&self, hash: u64) -> u32 {
+        self.index.likely(hash)
+    }
+
+    /// Loads both cache lines of an entry, so that they are near when the flow is updated. The sum means nothing; it keeps the
+    /// loads from being left out.
+    #[inline]
+    pub fn touch(&self, number: u32) -> u64 {
+        self.entries
+            .get(number as usize)
+            .map_or(0, |entry| u64::from(entry.wheel_next) ^ entry.first_seq)
+    }
+
     /// All flows held, with their numbers.
     pub fn flows(&self) -> impl Iterator<Item = (u32, &FlowEntry)> {
         (0u32..)

@@ -27,9 +27,9 @@ impl Dispatcher {
         }
     }
 
-    /// The task that a frame makes and the shard it is for; `None` if the frame belongs to no flow, which is counted.
+    /// The task that a frame makes; `None` if the frame belongs to no flow, which is counted.
     #[inline]
-    pub fn task(&mut self, descriptor: &FrameDescriptor, frame: &[u8]) -> Option<(usize, Task)> {
+    pub fn task(&mut self, descriptor: &FrameDescriptor, frame: &[u8]) -> Option<Task> {
         let raw = RawPacket {
             timestamp: descriptor.timestamp,
             link_type: descriptor.link_type,
@@ -78,7 +78,7 @@ impl Dispatcher {
         counters.packet_bytes += u64::from(packet.ip.bytes);
         let (key, sender) = FlowKey::of(&packet);
         let hash = key.hash(self.hash_seed);
-        let task = Task {
+        Some(Task {
             packet,
             key,
             sender,
@@ -86,13 +86,15 @@ impl Dispatcher {
             timestamp: descriptor.timestamp,
             stream_time: descriptor.stream_time,
             seq: descriptor.seq,
-        };
-        Some((shard_of(hash), task))
+            shard: shard_of(hash),
+            captured_len: descriptor.captured_len,
+            offset: descriptor.offset,
+        })
     }
 }
 
 /// The shard of a flow: bits that the flow table's index does not use.
 #[inline]
-pub(super) fn shard_of(hash: u64) -> usize {
-    (hash >> 26) as usize % SHARDS
+fn shard_of(hash: u64) -> u16 {
+    ((hash >> 26) % SHARDS as u64) as u16
 }

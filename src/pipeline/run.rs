@@ -122,21 +122,23 @@ fn replay_inline(
     let mut straight = Straight { sink, error: None };
     let mut pace = Pace::default();
     let mut batch = FrameBatch::with_capacity(settings.batch_frames);
+    let mut tasks = Vec::with_capacity(settings.batch_frames);
     let mut running = Some(());
     while running.is_some() && source.next_batch(&mut batch)? == SourceState::Filled {
         let bytes = batch.storage.bytes();
         for descriptor in &batch.descriptors {
             if let Some(watermark) = pace.before(descriptor.stream_time) {
+                worker.process(&tasks, bytes);
+                tasks.clear();
                 running = worker.watermark(watermark, &mut straight);
                 if running.is_none() {
                     break;
                 }
             }
-            let frame = frame_of(bytes, descriptor);
-            if let Some((shard, task)) = dispatcher.task(descriptor, frame) {
-                worker.process(shard, &task, frame);
-            }
+            tasks.extend(dispatcher.task(descriptor, frame_of(bytes, descriptor)));
         }
+        worker.process(&tasks, bytes);
+        tasks.clear();
     }
     if running.is_some()
         && let Some(watermark) = pace.at_end()
@@ -162,7 +164,7 @@ fn replay_inline(
 #[derive(Debug, Default)]
 struct WorkBatch {
     storage: FrameStorage,
-    tasks: Vec<(Task, u16, FrameDescriptor)>,
+    tasks: Vec<Task>,
     watermark: Option<Watermark>,
     end: bool,
 }
@@ -286,11 +288,11 @@ fn hand_out(
                 feed.flush()?;
             }
         }
-        let Some((shard, task)) = dispatcher.task(descriptor, frame_of(bytes, descriptor)) else {
+        let Some(task) = dispatcher.task(descriptor, frame_of(bytes, descriptor)) else {
             continue;
         };
-        if let Some(feed) = feeds.get_mut(shard % workers) {
-            feed.filling.tasks.push((task, shard as u16, *descriptor));
+        if let Some(feed) = feeds.get_mut(usize::from(task.shard) % workers) {
+            feed.filling.tasks.push(task);
             if feed.filling.tasks.len() >= WORK_BATCH {
                 feed.flush()?;
             }
@@ -319,10 +321,7 @@ fn work_off(
     mut sink: Queued,
 ) -> ShardCounters {
     while let Ok(mut batch) = work.recv() {
-        let bytes = batch.storage.bytes();
-        for (task, shard, descriptor) in &batch.tasks {
-            worker.process(usize::from(*shard), task, frame_of(bytes, descriptor));
-        }
+        worker.process(&batch.tasks, batch.storage.bytes());
         let mut listening = Some(());
         if let Some(watermark) = batch.watermark {
             listening = worker.watermark(watermark, &mut sink);

@@ -43,6 +43,23 @@ pub struct Task {
     pub stream_time: Timestamp,
     /// Position in the input.
     pub seq: u64,
+    /// Which shard it is for.
+    pub shard: u16,
+    /// Captured bytes.
+    pub captured_len: u32,
+    /// Where they begin in the storage of the batch.
+    pub offset: u64,
+}
+
+impl Task {
+    /// The frame that the packet was decoded from.
+    #[inline]
+    pub fn frame<'a>(&self, storage: &'a [u8]) -> &'a [u8] {
+        let start = self.offset as usize;
+        storage
+            .get(start..start.saturating_add(self.captured_len as usize))
+            .unwrap_or_default()
+    }
 }
 
 /// The flows of one virtual shard and all that is kept about them.
@@ -110,6 +127,18 @@ impl Shard {
                 counters: ShardCounters::default(),
             },
         }
+    }
+
+    /// The number that a packet's flow most likely has; a hint for [`Self::touch`].
+    #[inline]
+    pub fn likely(&self, task: &Task) -> u32 {
+        self.flows.likely(task.hash)
+    }
+
+    /// Brings a flow's memory near before its packet is processed.
+    #[inline]
+    pub fn touch(&self, number: u32) -> u64 {
+        self.flows.touch(number)
     }
 
     /// Takes the next packet of this shard.

@@ -161,7 +161,7 @@ fn all_formats_show_the_same_exposures() {
             assert!(csv.contains(text) && table.contains(text), "{text}");
         }
     }
-    assert!(table.contains("Check Point") && table.contains("kaspersky (RU)"));
+    assert!(table.contains("checkpoint (IL)") && table.contains("kaspersky (RU)"));
     assert_eq!(json["conservation_holds"], true);
     assert!(!table.contains("NOT "), "{table}");
 }
