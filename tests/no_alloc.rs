@@ -1,1 +1,129 @@
-fn main() {}
+//! In the steady state nothing is allocated: known flows, known names, time going on.
+#![allow(unsafe_code, reason = "counting what the allocator is asked for")]
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+use std::alloc::{GlobalAlloc, Layout, System};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use avscope::aggregate::EventRef;
+use avscope::attribute::Ruleset;
+use avscope::capture::{
+    CaptureError, CaptureFiles, FrameBatch, FrameDescriptor, FrameStorage, PacketSource,
+    SourceState,
+};
+use avscope::config::{self, Limits};
+use avscope::model::Timestamp;
+use avscope::pipeline::{self, EventSink};
+
+struct Counting;
+
+static ALLOCATIONS: AtomicU64 = AtomicU64::new(0);
+
+// SAFETY: every call goes on to the system's allocator unchanged.
+unsafe impl GlobalAlloc for Counting {
+    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
+        ALLOCATIONS.fetch_add(1, Ordering::Relaxed);
+        // SAFETY: the caller keeps the contract of `GlobalAlloc`.
+        unsafe { System.alloc(layout) }
+    }
+    unsafe fn dealloc(&self, pointer: *mut u8, layout: Layout) {
+        // SAFETY: the caller keeps the contract of `GlobalAlloc`.
+        unsafe { System.dealloc(pointer, layout) }
+    }
+    unsafe fn realloc(&self, pointer: *mut u8, layout: Layout, size: usize) -> *mut u8 {
+        ALLOCATIONS.fetch_add(1, Ordering::Relaxed);
+        // SAFETY: the caller keeps the contract of `GlobalAlloc`.
+        unsafe { System.realloc(pointer, layout, size) }
+    }
+}
+
+#[global_allocator]
+static ALLOCATOR: Counting = Counting;
+
+/// The same frames over and over, time going on; notes how many allocations there were after each round.
+struct Rounds {
+    storage: FrameStorage,
+    frames: Vec<FrameDescriptor>,
+    position: usize,
+    turn: u64,
+    rounds: u64,
+    seq: u64,
+    at: Vec<u64>,
+}
+
+impl PacketSource for Rounds {
+    fn next_batch(&mut self, batch: &mut FrameBatch) -> Result<SourceState, CaptureError> {
+        batch.descriptors.clear();
+        if self.position == self.frames.len() {
+            self.position = 0;
+            self.turn += 1;
+            // Room for all was reserved before the first.
+            self.at.push(ALLOCATIONS.load(Ordering::Relaxed));
+        }
+        if self.turn == self.rounds {
+            return Ok(SourceState::End);
+        }
+        let count = batch.capacity().min(self.frames.len() - self.position);
+        for frame in &self.frames[self.position..self.position + count] {
+            let time =
+                Timestamp::from_nanos(frame.timestamp.as_nanos() + self.turn * 40_000_000_000);
+            batch.descriptors.push(FrameDescriptor {
+                seq: self.seq,
+                timestamp: time,
+                stream_time: time,
+                ..*frame
+            });
+            self.seq += 1;
+        }
+        self.position += count;
+        batch.storage = self.storage.clone();
+        Ok(SourceState::Filled)
+    }
+}
+
+struct Nobody;
+
+impl EventSink for Nobody {
+    fn event(&mut self, _: EventRef<'_>) -> std::io::Result<()> {
+        Ok(())
+    }
+}
+
+#[test]
+fn the_steady_state_allocates_nothing() {
+    let demo = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("pcaps/demo.pcap");
+    let mut source = CaptureFiles::new(vec![demo]);
+    let mut batch = FrameBatch::with_capacity(1 << 20);
+    assert_eq!(source.next_batch(&mut batch).unwrap(), SourceState::Filled);
+    let rounds = 40;
+    let mut source = Rounds {
+        storage: batch.storage.clone(),
+        frames: batch.descriptors.clone(),
+        position: 0,
+        turn: 0,
+        rounds,
+        seq: 0,
+        at: Vec::with_capacity(rounds as usize),
+    };
+    let rules = Arc::new(Ruleset::builtin().unwrap());
+    let settings = config::offline(Some(1), 64, &Limits::default(), &[], rules).unwrap();
+    let outcome = pipeline::replay(&mut source, &settings, &mut Nobody).unwrap();
+    assert_eq!(
+        outcome.frames.frames,
+        rounds * batch.descriptors.len() as u64
+    );
+    // The first rounds open flows, meet names, and let buffers grow to what they need.
+    let (first, last) = (source.at[19], source.at[39]);
+    println!(
+        "allocations: {} in 20 rounds to warm up, {} in the 20 after",
+        first,
+        last - first
+    );
+    assert_eq!(
+        last - first,
+        0,
+        "after {} frames",
+        20 * batch.descriptors.len()
+    );
+}

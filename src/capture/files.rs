@@ -79,7 +79,7 @@ impl CaptureFiles {
 
     /// Opens the next file; one that cannot be read is reported and passed over.
     fn open_next(&mut self) -> bool {
-        while let Some(path) = self.paths.next() {
+        for path in self.paths.by_ref() {
             let mut report = FileReport {
                 path: path.clone(),
                 first_seq: self.next_seq,

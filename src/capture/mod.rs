@@ -276,6 +276,10 @@ impl Walker {
 }
 
 /// Walks any bytes as a capture and checks that every frame lies inside them: the target that fuzzing calls.
+///
+/// # Panics
+///
+/// When what it checks does not hold.
 pub fn fuzz_capture(bytes: &[u8]) -> usize {
     let Some((mut walker, mut position)) = Walker::open(bytes) else {
         return 0;

@@ -80,7 +80,7 @@ impl PcapWalker {
     }
 
     #[inline]
-    fn words(&self, header: &[u8; RECORD_HEADER_LEN]) -> [u32; 4] {
+    fn words(self, header: &[u8; RECORD_HEADER_LEN]) -> [u32; 4] {
         let mut words = [0; 4];
         for (word, bytes) in words.iter_mut().zip(header.as_chunks::<4>().0) {
             *word = if self.big_endian {

@@ -98,12 +98,8 @@ impl PcapngWalker {
     }
 
     fn begin_section(&mut self, after: &[u8]) -> Result<(), Unfinished> {
-        match after.first_chunk::<4>().ok_or(Unfinished)? {
-            [0x1a, 0x2b, 0x3c, 0x4d] => self.big_endian = true,
-            [0x4d, 0x3c, 0x2b, 0x1a] => self.big_endian = false,
-            // The length of such a block cannot be read either: the caller finds it broken or cut.
-            _ => self.big_endian = false,
-        }
+        // Neither order: the block's length cannot be read either, and the caller finds it broken or cut.
+        self.big_endian = after.first_chunk::<4>().ok_or(Unfinished)? == &[0x1a, 0x2b, 0x3c, 0x4d];
         self.in_section = true;
         self.interfaces.clear();
         Ok(())
@@ -270,7 +266,7 @@ mod tests {
     fn resolutions_are_powers_of_ten_or_two() {
         assert_eq!(units_of(6), 1_000_000);
         assert_eq!(units_of(9), 1_000_000_000);
-        assert_eq!(units_of(0x80 | 10), 1024);
+        assert_eq!(units_of(0x80 | 0x0a), 1024);
         assert_eq!(units_of(127), 1_000_000);
     }
 

@@ -164,3 +164,41 @@ pub fn decode(raw: &RawPacket<'_>) -> Decoded {
         Err(outcome) => outcome,
     }
 }
+
+/// Decodes any bytes under every link type that is read, and checks what comes out: the target that fuzzing calls.
+///
+/// # Panics
+///
+/// When what it checks does not hold.
+#[allow(clippy::panic, reason = "a fuzz target fails by panicking")]
+pub fn fuzz_decode(bytes: &[u8]) {
+    use crate::capture::LinkType;
+
+    let links = [
+        LinkType::ETHERNET,
+        LinkType::LINUX_SLL,
+        LinkType::LINUX_SLL2,
+        LinkType::RAW,
+        LinkType::IPV4,
+        LinkType::IPV6,
+    ];
+    for link_type in links {
+        let wire_len = u32::try_from(bytes.len()).unwrap_or(u32::MAX);
+        let raw = RawPacket {
+            timestamp: crate::model::Timestamp::default(),
+            link_type,
+            wire_len,
+            data: bytes,
+        };
+        match decode(&raw) {
+            Decoded::Packet(packet) => {
+                assert!(packet.payload(bytes).len() == packet.payload_len as usize);
+                assert!(
+                    packet.ip.bytes <= wire_len && packet.payload_len <= packet.payload_wire_len
+                );
+            }
+            Decoded::Fragment(ip) | Decoded::BadTransport(ip, _) => assert!(ip.bytes <= wire_len),
+            Decoded::NotIp(_) | Decoded::Undecodable(_) => {}
+        }
+    }
+}

@@ -44,7 +44,7 @@ fn frames() -> Vec<Vec<u8>> {
             .tcp(50_000, 443, 7, 1000)
             .ack(9)
             .write(out, b"payload")
-            .unwrap()
+            .unwrap();
     });
     add(&|out| {
         v4(mac())
@@ -53,7 +53,7 @@ fn frames() -> Vec<Vec<u8>> {
             .options_raw(&[2, 4, 5, 180])
             .unwrap()
             .write(out, b"")
-            .unwrap()
+            .unwrap();
     });
     add(&|out| v4(mac()).udp(5353, 53).write(out, b"question").unwrap());
     add(&|out| {
@@ -61,14 +61,14 @@ fn frames() -> Vec<Vec<u8>> {
             .ipv6([1; 16], [2; 16], 64)
             .tcp(1, 2, 3, 4)
             .write(out, b"six")
-            .unwrap()
+            .unwrap();
     });
     add(&|out| {
         mac()
             .ipv6([1; 16], [2; 16], 64)
             .udp(1, 2)
             .write(out, b"six")
-            .unwrap()
+            .unwrap();
     });
     add(&|out| {
         mac()
@@ -81,7 +81,7 @@ fn frames() -> Vec<Vec<u8>> {
             .ipv4([10, 0, 0, 1], [192, 0, 2, 7], 64)
             .udp(1, 2)
             .write(out, b"tagged")
-            .unwrap()
+            .unwrap();
     });
     add(&|out| {
         mac()
@@ -89,7 +89,7 @@ fn frames() -> Vec<Vec<u8>> {
             .ipv6([1; 16], [2; 16], 64)
             .tcp(5, 6, 7, 8)
             .write(out, b"two tags")
-            .unwrap()
+            .unwrap();
     });
     frames
 }

@@ -51,34 +51,34 @@ impl Index {
 
     /// Removes an entry; `hash_of` gives the hash of any other entry that has to move up.
     pub fn remove(&mut self, hash: u64, number: u32, mut hash_of: impl FnMut(u32) -> u64) {
-        let mut hole = self.home(hash);
+        let mut gap = self.home(hash);
         loop {
-            let slot = self.at(hole);
+            let slot = self.at(gap);
             if slot == 0 {
                 return;
             }
             if number_of(slot) == number {
                 break;
             }
-            hole = self.next(hole);
+            gap = self.next(gap);
         }
-        // Close the gap: an entry behind it moves up unless its home lies between the hole and itself.
-        let mut at = self.next(hole);
+        // Close the gap: an entry behind it moves up unless its home lies between the gap and itself.
+        let mut at = self.next(gap);
         loop {
             let slot = self.at(at);
             if slot == 0 {
                 break;
             }
-            let home = self.home(hash_of(number_of(slot)));
-            let from_home = at.wrapping_sub(home) & self.mask;
-            let from_hole = at.wrapping_sub(hole) & self.mask;
-            if from_home >= from_hole {
-                self.put(hole, slot);
-                hole = at;
+            let its_home = self.home(hash_of(number_of(slot)));
+            let past_home = at.wrapping_sub(its_home) & self.mask;
+            let past_gap = at.wrapping_sub(gap) & self.mask;
+            if past_home >= past_gap {
+                self.put(gap, slot);
+                gap = at;
             }
             at = self.next(at);
         }
-        self.put(hole, 0);
+        self.put(gap, 0);
     }
 
     #[inline]
@@ -117,7 +117,7 @@ const fn number_of(slot: u64) -> u32 {
     clippy::arithmetic_side_effects
 )]
 mod tests {
-    use std::collections::HashMap;
+    use std::collections::HashSet;
 
     use proptest::prelude::*;
 
@@ -129,18 +129,18 @@ mod tests {
         fn it_agrees_with_a_map(steps in proptest::collection::vec((0u32..40, any::<bool>()), 0..400)) {
             let hash_of = |number: u32| u64::from(number % 7) << 32 | u64::from(number % 5 + 60);
             let mut index = Index::with_capacity(40);
-            let mut map = HashMap::new();
+            let mut map = HashSet::new();
             for (number, insert) in steps {
                 if insert {
-                    if map.insert(number, ()).is_none() {
+                    if map.insert(number) {
                         index.insert(hash_of(number), number);
                     }
-                } else if map.remove(&number).is_some() {
+                } else if map.remove(&number) {
                     index.remove(hash_of(number), number, hash_of);
                 }
                 for number in 0..40 {
                     let found = index.find(hash_of(number), |candidate| candidate == number);
-                    prop_assert_eq!(found.is_some(), map.contains_key(&number));
+                    prop_assert_eq!(found.is_some(), map.contains(&number));
                 }
             }
         }

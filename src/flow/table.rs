@@ -243,7 +243,8 @@ impl FlowTable {
                 &self.timeouts,
             );
         }
-        if refile {
+        // A flow that has just opened is in no list yet, even where its first packet already ends it.
+        if refile && !opened {
             self.wheel.unfile(&mut self.entries, number);
         }
         if refile || opened {
@@ -326,20 +327,14 @@ impl FlowTable {
         if packet.ip.protocol == TCP && !packet.tcp.flags.has(TcpFlags::SYN) {
             entry.flags.set(FlowFlags::MIDSTREAM);
         }
-        let number = match self.entries.get(self.free as usize) {
-            Some(unused) => {
-                let number = self.free;
-                self.free = unused.wheel_next;
-                if let Some(place) = self.entries.get_mut(number as usize) {
-                    *place = entry;
-                }
-                number
-            }
-            None => {
-                let number = self.entries.len() as u32;
-                self.entries.push(entry);
-                number
-            }
+        let number = if let Some(unused) = self.entries.get_mut(self.free as usize) {
+            let number = self.free;
+            self.free = unused.wheel_next;
+            *unused = entry;
+            number
+        } else {
+            self.entries.push(entry);
+            (self.entries.len() as u32).saturating_sub(1)
         };
         self.in_use = self.in_use.saturating_add(1);
         self.index.insert(hash, number);

@@ -10,6 +10,7 @@ use crate::model::Tick;
 pub(super) const NONE: u32 = u32::MAX;
 /// Ticks ahead that have a slot of their own (73 minutes); entries due later are filed in the last one.
 const SLOTS: usize = 4096;
+const LAST_SLOT_AHEAD: u32 = SLOTS as u32 - 1;
 const WORDS: usize = SLOTS / 64;
 
 /// Lists of entries by the tick they are filed under.
@@ -45,9 +46,7 @@ impl Wheel {
     /// Files entry `number`, which is in no list, under `due`.
     #[inline]
     pub fn file(&mut self, entries: &mut [FlowEntry], number: u32, due: Tick) {
-        let tick = due
-            .max(self.now.next())
-            .min(self.now.plus(SLOTS as u32 - 1));
+        let tick = due.max(self.now.next()).min(self.now.plus(LAST_SLOT_AHEAD));
         let slot = slot_of(tick);
         let head = self.heads.get(slot).copied().unwrap_or(NONE);
         if let Some(entry) = entries.get_mut(number as usize) {

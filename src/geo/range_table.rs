@@ -32,8 +32,10 @@ pub trait AddressNumber: Copy + Ord + std::fmt::Debug {
     /// The lowest address.
     const ZERO: Self;
     /// The address after this one, unless this is the highest.
+    #[must_use]
     fn next(self) -> Option<Self>;
     /// The distance from a lower or equal address.
+    #[must_use]
     fn distance_from(self, lower: Self) -> Self;
     /// The upper 16 bits.
     fn upper_bits(self) -> u16;
@@ -291,6 +293,7 @@ fn as_ipv4(network: IpNet) -> IpNet {
 }
 
 #[cfg(test)]
+#[allow(clippy::arithmetic_side_effects)]
 mod tests {
     use super::*;
     use proptest::prelude::*;

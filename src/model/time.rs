@@ -48,6 +48,7 @@ impl Timestamp {
     }
 
     /// `self` plus `duration`, at most [`Self::MAX`].
+    #[must_use]
     pub const fn after(self, duration: Duration) -> Self {
         let nanos = duration.as_nanos();
         if nanos > Self::MAX.0 as u128 {
@@ -103,6 +104,7 @@ impl Tick {
     }
 
     /// The following tick.
+    #[must_use]
     pub const fn next(self) -> Self {
         Self(self.0.saturating_add(1))
     }
@@ -113,6 +115,7 @@ impl Tick {
     }
 
     /// `self` moved on by `ticks`.
+    #[must_use]
     pub const fn plus(self, ticks: u32) -> Self {
         Self(self.0.saturating_add(ticks))
     }

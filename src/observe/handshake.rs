@@ -136,10 +136,10 @@ impl HandshakeReader {
         }
         match direction {
             Directed::FromInitiator if entry.flags.has(FlowFlags::START_KNOWN) => {
-                self.from_known_start(entry, handshake, sequence, payload, cut)
+                self.at_known_start(entry, handshake, sequence, payload, cut)
             }
             Directed::FromInitiator => {
-                self.from_unknown_start(entry, handshake, sequence, payload, cut)
+                self.at_unknown_start(entry, handshake, sequence, payload, cut)
             }
             Directed::FromResponder if may_be_swapped(entry) && is_hello_head(payload) => {
                 entry.swap_sides();
@@ -163,7 +163,7 @@ impl HandshakeReader {
     }
 
     #[inline]
-    fn from_known_start(
+    fn at_known_start(
         &mut self,
         entry: &mut FlowEntry,
         handshake: &mut Option<u32>,
@@ -193,7 +193,7 @@ impl HandshakeReader {
     }
 
     #[inline]
-    fn from_unknown_start(
+    fn at_unknown_start(
         &mut self,
         entry: &mut FlowEntry,
         handshake: &mut Option<u32>,
@@ -347,6 +347,7 @@ impl Handshake {
     }
 }
 
+#[derive(Clone, Copy)]
 enum NameKind {
     Name,
     Address,

@@ -1,6 +1,6 @@
 //! Names → numbers: each distinct name once, with what later stages make of it, while a flow refers to it.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
 
 use xxhash_rust::xxh3::xxh3_64_with_seed;
 
@@ -10,15 +10,16 @@ use super::Slab;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct NameId(u32);
 
-/// Distinct names of one shard, at most so many; the least recently added that no flow refers to makes room.
+/// Distinct names of one shard, at most so many. Names that no flow refers to stay known until room is needed; then they go
+/// in the order in which they fell idle, those that were in use since once later (second chance).
 #[derive(Debug)]
 pub struct NamePool<V> {
     by_hash: HashMap<u64, u32, std::hash::BuildHasherDefault<AlreadyHashed>>,
     slots: Slab<Slot<V>>,
     capacity: usize,
     seed: u64,
-    /// Names that flows no longer refer to, oldest first.
-    idle: std::collections::VecDeque<(u32, u32)>,
+    /// Names that fell idle, oldest first; each is in here once at most.
+    idle: VecDeque<u32>,
 }
 
 #[derive(Debug, Default)]
@@ -26,8 +27,10 @@ struct Slot<V> {
     name: Vec<u8>,
     hash: u64,
     references: u32,
-    /// Counts how often the slot became idle, so that old places in the queue are told.
-    generation: u32,
+    /// It has a place in the queue of idle names.
+    queued: bool,
+    /// It was referred to since it got that place.
+    used: bool,
     value: V,
 }
 
@@ -39,7 +42,7 @@ impl<V: Default + Copy> NamePool<V> {
             slots: Slab::default(),
             capacity,
             seed,
-            idle: std::collections::VecDeque::new(),
+            idle: VecDeque::new(),
         }
     }
 
@@ -51,6 +54,7 @@ impl<V: Default + Copy> NamePool<V> {
             let slot = self.slots.get_mut(number)?;
             if slot.name == name {
                 slot.references = slot.references.saturating_add(1);
+                slot.used = true;
                 return Some(NameId(number));
             }
             // Two names with one 64-bit hash: the later one is not kept.
@@ -65,6 +69,8 @@ impl<V: Default + Copy> NamePool<V> {
         slot.name.extend_from_slice(name);
         slot.hash = hash;
         slot.references = 1;
+        slot.queued = false;
+        slot.used = false;
         slot.value = judge(name);
         self.by_hash.insert(hash, number);
         Some(NameId(number))
@@ -76,14 +82,10 @@ impl<V: Default + Copy> NamePool<V> {
             return;
         };
         slot.references = slot.references.saturating_sub(1);
-        if slot.references == 0 {
-            slot.generation = slot.generation.wrapping_add(1);
-            self.idle.push_back((id.0, slot.generation));
-            if self.idle.len() > self.capacity.saturating_mul(2) {
-                let slots = &self.slots;
-                self.idle
-                    .retain(|(number, generation)| is_idle(slots, *number, *generation));
-            }
+        if slot.references == 0 && !slot.queued {
+            slot.queued = true;
+            slot.used = false;
+            self.idle.push_back(id.0);
         }
     }
 
@@ -100,23 +102,28 @@ impl<V: Default + Copy> NamePool<V> {
     }
 
     fn forget_idle(&mut self) -> bool {
-        while let Some((number, generation)) = self.idle.pop_front() {
-            if is_idle(&self.slots, number, generation) {
-                if let Some(slot) = self.slots.get(number) {
-                    self.by_hash.remove(&slot.hash);
-                }
+        // Every name gets one second chance at most, so the queue is walked twice at most.
+        for _ in 0..self.idle.len().saturating_mul(2) {
+            let Some(number) = self.idle.pop_front() else {
+                break;
+            };
+            let Some(slot) = self.slots.get_mut(number) else {
+                continue;
+            };
+            if slot.references > 0 {
+                slot.queued = false;
+            } else if slot.used {
+                slot.used = false;
+                self.idle.push_back(number);
+            } else {
+                slot.queued = false;
+                self.by_hash.remove(&slot.hash);
                 self.slots.give_back(number);
                 return true;
             }
         }
         false
     }
-}
-
-fn is_idle<V: Default>(slots: &Slab<Slot<V>>, number: u32, generation: u32) -> bool {
-    slots
-        .get(number)
-        .is_some_and(|slot| slot.references == 0 && slot.generation == generation)
 }
 
 /// The keys are keyed hashes already.
@@ -153,7 +160,7 @@ mod tests {
     }
 
     #[test]
-    fn a_full_pool_forgets_idle_names_oldest_first_and_never_one_in_use() {
+    fn a_full_pool_forgets_idle_names_and_never_one_in_use() {
         let mut pool: NamePool<u32> = NamePool::new(2, 1);
         let a = pool.refer(b"a", |_| 1).unwrap();
         let b = pool.refer(b"b", |_| 2).unwrap();
@@ -174,6 +181,6 @@ mod tests {
             let id = pool.refer(b"a", |_| 1).unwrap();
             pool.release(id);
         }
-        assert!(pool.idle.len() <= 5);
+        assert_eq!(pool.idle.len(), 1);
     }
 }

@@ -281,12 +281,11 @@ impl Keeping {
     ) {
         let rules = &self.rules;
         let id = self.names.refer(name, |name| rules.match_name(name));
-        let rule = match id {
-            Some(id) => self.names.value(id),
-            None => {
-                self.counters.refused_names = self.counters.refused_names.saturating_add(1);
-                self.rules.match_name(name)
-            }
+        let rule = if let Some(id) = id {
+            self.names.value(id)
+        } else {
+            self.counters.refused_names = self.counters.refused_names.saturating_add(1);
+            self.rules.match_name(name)
         };
         let ech_offered = entry.flags.has(FlowFlags::ECH_OFFERED);
         entry.set_coverage(match rule {
@@ -366,17 +365,14 @@ impl Keeping {
 
     /// Changes the flow's detail, a fresh one where it has none.
     fn keep(&mut self, entry: &mut FlowEntry, change: impl FnOnce(&mut Detail)) {
-        let number = match entry.detail() {
-            Some(number) => number,
-            None => {
-                let number = self.details.take();
-                if let Some(detail) = self.details.get_mut(number) {
-                    *detail = Detail::default();
-                }
-                entry.set_detail(number);
-                number
+        let number = entry.detail().unwrap_or_else(|| {
+            let number = self.details.take();
+            if let Some(detail) = self.details.get_mut(number) {
+                *detail = Detail::default();
             }
-        };
+            entry.set_detail(number);
+            number
+        });
         if let Some(detail) = self.details.get_mut(number) {
             change(detail);
         }

@@ -57,6 +57,10 @@ struct Damage {
 }
 
 #[derive(Serialize)]
+#[allow(
+    clippy::struct_field_names,
+    reason = "field names are those of the output"
+)]
 struct Bytes {
     flows: u64,
     packets: u64,
@@ -71,6 +75,10 @@ struct Account {
 }
 
 #[derive(Serialize)]
+#[allow(
+    clippy::struct_field_names,
+    reason = "field names are those of the output"
+)]
 struct Frames {
     read: u64,
     captured_bytes: u64,
@@ -82,6 +90,10 @@ struct Frames {
 }
 
 #[derive(Serialize)]
+#[allow(
+    clippy::struct_field_names,
+    reason = "field names are those of the output"
+)]
 struct Flows {
     opened: u64,
     open_max: u64,
@@ -94,6 +106,10 @@ struct Flows {
 }
 
 #[derive(Serialize)]
+#[allow(
+    clippy::struct_field_names,
+    reason = "field names are those of the output"
+)]
 struct Handshakes {
     reassembled: u64,
     refused_handshakes: u64,

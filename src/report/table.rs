@@ -2,8 +2,10 @@
 
 use std::io::Write;
 
-use comfy_table::presets::UTF8_HORIZONTAL_ONLY;
-use comfy_table::{Cell, CellAlignment, Color, ContentArrangement, Table};
+use comfy_table::{
+    Cell, CellAlignment, Color, ColumnConstraint, ContentArrangement, LineStyle, Table, TableStyle,
+    Width,
+};
 
 use super::{ExposureView, Summary};
 use crate::aggregate::Traffic;
@@ -69,10 +71,16 @@ fn heading(out: &mut dyn Write, style: Style, text: &str) -> std::io::Result<()>
     }
 }
 
+/// Lines above, below, and under the header; rows are told apart by what stands in them.
+const LINES: TableStyle = TableStyle::new()
+    .top_border(LineStyle::none().fill('─').junction('─'))
+    .header_separator(LineStyle::none().fill('─').junction('─'))
+    .bottom_border(LineStyle::none().fill('─').junction('─'));
+
 fn new_table(style: Style, header: &[&str]) -> Table {
     let mut table = Table::new();
     table
-        .load_style(UTF8_HORIZONTAL_ONLY)
+        .load_style(LINES)
         .set_content_arrangement(ContentArrangement::Dynamic)
         .set_width(style.width)
         .set_header(header.iter().map(Cell::new));
@@ -82,67 +90,122 @@ fn new_table(style: Style, header: &[&str]) -> Table {
     table
 }
 
+const COLUMNS: [&str; 9] = [
+    "host",
+    "vendor (seat)",
+    "product",
+    "purpose × flows",
+    "server in: operator (registered in)",
+    "sent",
+    "received",
+    "evidence",
+    "sure",
+];
+/// The column of servers, which would be broken into single words.
+const SERVERS: usize = 4;
+/// Columns of a terminal that servers may keep for themselves.
+const SERVERS_WIDTH_MAX: usize = 36;
+/// The column of names, which are hard to read when broken.
+const EVIDENCE: usize = 7;
+/// Columns of a terminal that names may keep for themselves.
+const EVIDENCE_WIDTH_MAX: usize = 52;
+
 fn exposures(
     exposures: &[&ExposureView],
     style: Style,
     out: &mut dyn Write,
 ) -> std::io::Result<()> {
-    let header = [
-        "host",
-        "vendor (seat)",
-        "product",
-        "engine inside",
-        "purpose × flows",
-        "server in",
-        "network operator",
-        "sent",
-        "received",
-        "evidence",
-        "sure",
-    ];
-    let mut table = new_table(style, &header);
+    let mut table = new_table(style, &COLUMNS);
     let mut previous = None;
+    let mut widest = 0;
     for exposure in exposures {
-        // A host with several vendors is named once: the eye finds it faster.
-        let host = if previous == Some(exposure.host) {
-            String::new()
-        } else {
-            exposure.host.to_string()
-        };
+        // A host with several vendors is named once, and hosts stand apart: the eye finds them faster.
+        let same_host = previous == Some(exposure.host);
+        if previous.is_some() && !same_host {
+            table.add_row(vec![Cell::new(""); COLUMNS.len()]);
+        }
         previous = Some(exposure.host);
-        let engine = exposure.engine.as_ref().map_or_else(
-            || "–".to_owned(),
-            |engine| format!("{} ({})", engine.vendor, engine.vendor_seat),
-        );
-        let mut row = vec![
-            Cell::new(host),
+        let evidence = evidence(exposure);
+        widest = evidence
+            .lines()
+            .map(str::len)
+            .max()
+            .unwrap_or(0)
+            .max(widest);
+        table.add_row(vec![
+            Cell::new(if same_host {
+                String::new()
+            } else {
+                exposure.host.to_string()
+            }),
             Cell::new(format!("{} ({})", exposure.vendor, exposure.vendor_seat)),
-            Cell::new(exposure.product.as_deref().unwrap_or("not known")),
-            Cell::new(engine),
+            product(exposure, style),
             Cell::new(lines(
                 exposure
                     .purposes
                     .iter()
-                    .map(|(purpose, count)| format!("{purpose} × {count}")),
+                    .map(|(purpose, count)| format!("{purpose}\u{a0}×\u{a0}{count}")),
             )),
-            Cell::new(lines(
-                exposure
-                    .server_countries
-                    .iter()
-                    .map(|country| or_unknown(*country)),
-            )),
-            Cell::new(operators(exposure)),
+            Cell::new(servers(exposure)),
             Cell::new(bytes(exposure.bytes_out)).set_alignment(CellAlignment::Right),
             Cell::new(bytes(exposure.bytes_in)).set_alignment(CellAlignment::Right),
-            Cell::new(evidence(exposure)),
-        ];
-        row.push(sure(exposure.confidence, style));
-        if style.colour && exposure.engine.is_some() {
-            row[3] = row[3].clone().fg(Color::Yellow);
+            Cell::new(evidence),
+            sure(exposure.confidence, style),
+        ]);
+    }
+    // A third of the terminal for names, a fifth for servers; the rest shares what is left.
+    for (column, width) in [
+        (
+            EVIDENCE,
+            widest
+                .min(EVIDENCE_WIDTH_MAX)
+                .min(usize::from(style.width) / 3),
+        ),
+        (SERVERS, SERVERS_WIDTH_MAX.min(usize::from(style.width) / 5)),
+    ] {
+        if let Some(column) = table.column_mut(column) {
+            let width = Width::Fixed(width as u16 + 2);
+            column.set_constraint(ColumnConstraint::LowerBoundary(width));
         }
-        table.add_row(row);
     }
     writeln!(out, "{table}")
+}
+
+/// The product, and whose engine works inside it.
+fn product(exposure: &ExposureView, style: Style) -> Cell {
+    let product = exposure.product.as_deref().unwrap_or("product not known");
+    let Some(engine) = &exposure.engine else {
+        return Cell::new(product);
+    };
+    let cell = Cell::new(format!(
+        "{product}\nwith {} of {} ({}) inside",
+        engine.relation, engine.vendor, engine.vendor_seat
+    ));
+    if style.colour {
+        cell.fg(Color::Yellow)
+    } else {
+        cell
+    }
+}
+
+/// Countries of the servers, and whose network they are in.
+fn servers(exposure: &ExposureView) -> String {
+    let countries: Vec<_> = exposure
+        .server_countries
+        .iter()
+        .map(|country| or_unknown(*country))
+        .collect();
+    let operators: Vec<_> = exposure
+        .operators
+        .iter()
+        .map(|(name, country)| format!("{name} ({})", or_unknown(*country)))
+        .collect();
+    let operators = if operators.is_empty() {
+        "operator not known".to_owned()
+    } else {
+        operators.join(", ")
+    };
+    format!("{}: {operators}", countries.join(", "))
 }
 
 fn sure(confidence: Confidence, style: Style) -> Cell {
@@ -153,18 +216,6 @@ fn sure(confidence: Confidence, style: Style) -> Cell {
         (true, Confidence::Medium) => cell.fg(Color::Yellow),
         (true, Confidence::Low) => cell.fg(Color::DarkGrey),
     }
-}
-
-fn operators(exposure: &ExposureView) -> String {
-    if exposure.operators.is_empty() {
-        return "not known".to_owned();
-    }
-    lines(
-        exposure
-            .operators
-            .iter()
-            .map(|(name, country)| format!("{name} ({})", or_unknown(*country))),
-    )
 }
 
 fn evidence(exposure: &ExposureView) -> String {

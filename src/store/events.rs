@@ -175,6 +175,11 @@ impl<W: Write> EventWriter<W> {
         result
     }
 
+    /// What was written to.
+    pub fn into_inner(self) -> W {
+        self.out
+    }
+
     /// Writes what is buffered.
     pub fn flush(&mut self) -> std::io::Result<()> {
         self.out.flush()

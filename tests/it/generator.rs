@@ -12,7 +12,7 @@ use std::process::Command;
 use serde_json::Value;
 
 #[path = "../../examples/generate/generator/mod.rs"]
-mod capture_generator;
+pub mod capture_generator;
 
 use capture_generator::options::{Options, Shape};
 use capture_generator::{generate, truth_path};

@@ -217,6 +217,36 @@ fn a_finished_flow_goes_before_an_open_one() {
     );
 }
 
+#[test]
+fn a_flow_that_begins_with_its_end_leaves_the_others_alone() {
+    let mut run = Run::new(10);
+    for (seq, (client, protocol, flags)) in [
+        (1, UDP, 0),
+        (2, UDP, 0),
+        (3, TCP, TcpFlags::RST),
+        (4, UDP, 0),
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        let packet = packet(client, true, protocol, flags, 0);
+        assert!(run.feed(&packet, seconds(0), seq as u64).opened);
+    }
+    run.advance(seconds(1000));
+    run.left.sort_unstable();
+    let ended: Vec<_> = run.left.iter().map(|left| (left.0, left.1)).collect();
+    assert_eq!(
+        ended,
+        vec![
+            (0, FlowEndReason::IdleTimeout),
+            (1, FlowEndReason::IdleTimeout),
+            (2, FlowEndReason::EndOfFlow),
+            (3, FlowEndReason::IdleTimeout),
+        ]
+    );
+    assert!(run.table.is_empty());
+}
+
 /// The naive twin for UDP: a flow per client, ended when the tick at or after last + 60 s has come.
 fn naive(steps: &[(u8, bool, u64)]) -> Vec<Left> {
     let mut flows: HashMap<u8, (u64, u64, Timestamp)> = HashMap::new();

@@ -15,7 +15,7 @@ const ENCRYPTED_SERVER_NAME: u16 = 0xffce;
 const HOST_NAME: u8 = 0;
 
 /// The longest server name that is taken: a domain name has at most 253 characters; longer ones are seen in tests and attacks.
-pub const NAME_BYTES_MAX: usize = 255;
+const NAME_BYTES_MAX: usize = 255;
 
 /// What the `server_name` extension says.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -26,7 +26,7 @@ pub enum ServerName<'a> {
     Name(&'a [u8]),
     /// An address, which RFC 6066 §3 forbids and some clients send.
     Address(&'a [u8]),
-    /// Longer than [`NAME_BYTES_MAX`].
+    /// Longer than 255 bytes.
     TooLong,
 }
 

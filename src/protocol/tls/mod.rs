@@ -89,6 +89,10 @@ pub fn looks_like_record(stream: &[u8]) -> bool {
 }
 
 /// Looks at any bytes and puts them together in two pieces; both ways agree: the target that fuzzing calls.
+///
+/// # Panics
+///
+/// When what it checks does not hold.
 #[allow(clippy::panic, reason = "a fuzz target fails by panicking")]
 pub fn fuzz_client_hello(bytes: &[u8], cut: usize) {
     let cut = cut.checked_rem(bytes.len().saturating_add(1)).unwrap_or(0);

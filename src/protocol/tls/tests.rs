@@ -197,7 +197,9 @@ proptest! {
         mut cuts in proptest::collection::vec(0usize..5000, 0..8),
     ) {
         let stream = records(&body(&[(51, vec![0; padding]), sni(name.as_bytes())]), record_len);
-        cuts.iter_mut().for_each(|cut| *cut %= stream.len() + 1);
+        for cut in &mut cuts {
+            *cut %= stream.len() + 1;
+        }
         cuts.push(stream.len());
         cuts.sort_unstable();
         let mut assembler = HelloAssembler::default();

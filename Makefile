@@ -1,0 +1,75 @@
+# avscope: two commands for a newcomer, `make demo` and `make test`; the rest for those who work on it.
+
+CARGO ?= cargo
+# What tests and checks use beside Rust, gcc and make, by their names in apt.
+APT_TEST := tshark
+# What recording the captures anew uses on top of it.
+APT_CAPTURES := tcpdump iproute2 curl openssl python3
+# What the benches compare with.
+APT_BENCH := tcpdump tshark valgrind
+
+RUN := .ci/timed
+
+.PHONY: help demo test check build deps deps-captures deps-bench corpus bench captures fuzz deny clean
+
+help:
+	@echo "make demo      build, and report on the office capture in pcaps/"
+	@echo "make test      all tests"
+	@echo "make check     format, lints, tests, documentation: what every commit passes"
+	@echo "make corpus    recall over the captures in \$$AVSCOPE_CORPUS"
+	@echo "make bench     speed against cat, per stage and whole"
+	@echo "make captures  record pcaps/ anew (root)"
+	@echo "make fuzz      ten seconds for every fuzz target (FUZZ_SECONDS=3600 for longer)"
+	@echo "make deny      licences and sources of all dependencies (needs cargo-deny)"
+	@echo "make deps      install what tests use, by package name"
+
+demo: build
+	@echo
+	@echo "avscope replay pcaps/demo.pcap"
+	@./target/release/avscope replay pcaps/demo.pcap
+
+build:
+	@$(RUN) build $(CARGO) build --release --locked
+
+test: deps
+	@$(RUN) test $(CARGO) test --locked
+
+check: deps
+	@$(RUN) fmt $(CARGO) fmt --check
+	@$(RUN) clippy $(CARGO) clippy --locked --all-targets -- -D warnings
+	@$(RUN) test $(CARGO) test --locked
+	@RUSTDOCFLAGS="-D warnings" $(RUN) doc $(CARGO) doc --locked --no-deps --document-private-items
+
+deps:
+	@.ci/deps $(APT_TEST)
+
+deps-captures:
+	@.ci/deps $(APT_CAPTURES)
+
+deps-bench:
+	@.ci/deps $(APT_BENCH)
+
+corpus: deps build
+	@$(RUN) corpus $(CARGO) run --release --locked --quiet --example corpus
+
+bench: deps-bench build
+	@$(RUN) stages $(CARGO) bench --locked --bench stages
+	@$(RUN) bench $(CARGO) run --release --locked --example bench
+
+captures: deps-captures
+	@$(RUN) captures python3 pcaps/compose/compose.py --out pcaps/
+
+# The pinned compiler with its nightly features unlocked: no second toolchain is needed.
+FUZZ_SECONDS ?= 10
+fuzz:
+	@command -v cargo-fuzz >/dev/null || { echo "installing cargo-fuzz from crates.io"; $(CARGO) install --locked cargo-fuzz; }
+	@for target in $$(cd fuzz && ls fuzz_targets | sed 's/\.rs$$//'); do \
+	  RUSTC_BOOTSTRAP=1 $(RUN) fuzz-$$target $(CARGO) fuzz run $$target -- -max_total_time=$(FUZZ_SECONDS) || exit 1; \
+	done
+
+deny:
+	@command -v cargo-deny >/dev/null || { echo "cargo-deny is not installed: cargo install --locked cargo-deny"; exit 1; }
+	$(CARGO) deny --offline check licenses bans sources
+
+clean:
+	$(CARGO) clean

@@ -1,0 +1,243 @@
+//! The captures in the repository against what their script says it sent.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::PathBuf;
+
+use serde_json::Value;
+
+use super::support::{Way, all_captures, assert_conserved, avscope, expected, pcaps, run};
+
+type Name = (String, String, String, u64, String, u64, u64);
+
+fn name(row: &Value) -> Name {
+    let text = |key: &str| row[key].as_str().unwrap().to_owned();
+    let number = |key: &str| row[key].as_u64().unwrap();
+    (
+        text("kind"),
+        text("name"),
+        text("src_ip"),
+        number("src_port"),
+        text("dest_ip"),
+        number("dest_port"),
+        number("count"),
+    )
+}
+
+fn sent(expected: &Value) -> BTreeSet<Name> {
+    expected["names"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(name)
+        .collect()
+}
+
+/// What `avscope names` lists; damage is allowed where the exit code is 4.
+fn seen(path: &PathBuf, code: i32) -> BTreeSet<Name> {
+    let output = avscope()
+        .args(["names", "--format", "json"])
+        .arg(path)
+        .assert()
+        .code(code);
+    String::from_utf8_lossy(&output.get_output().stdout)
+        .lines()
+        .map(|line| name(&serde_json::from_str(line).unwrap()))
+        .collect()
+}
+
+fn assert_names(path: &PathBuf, expected: &Value, code: i32) {
+    let (sent, seen) = (sent(expected), seen(path, code));
+    assert!(!sent.is_empty());
+    let missed: Vec<_> = sent.difference(&seen).collect();
+    let extra: Vec<_> = seen.difference(&sent).collect();
+    assert!(
+        missed.is_empty() && extra.is_empty(),
+        "{}: missed {missed:#?}, extra {extra:#?}",
+        path.display()
+    );
+}
+
+#[test]
+fn every_name_of_the_office_is_seen_and_no_other() {
+    assert_names(
+        &pcaps().join("demo.pcap"),
+        &expected("demo.expected.json"),
+        0,
+    );
+}
+
+#[test]
+fn the_office_is_attributed_as_it_was_meant() {
+    let expected = expected("demo.expected.json");
+    let report = run(&[pcaps().join("demo.pcap")], &Way::default()).report;
+    let mut seen = BTreeSet::new();
+    for exposure in report["exposures"].as_array().unwrap() {
+        for evidence in exposure["evidence"].as_array().unwrap() {
+            seen.insert((
+                exposure["host"].as_str().unwrap().to_owned(),
+                exposure["vendor"].as_str().unwrap().to_owned(),
+                evidence["value"].as_str().unwrap().to_owned(),
+            ));
+        }
+    }
+    let mut meant = BTreeSet::new();
+    for contact in expected["contacts"].as_array().unwrap() {
+        let text = |key: &str| contact[key].as_str().unwrap().to_owned();
+        meant.insert((text("host"), text("vendor"), text("name")));
+        let exposure = report["exposures"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .find(|exposure| {
+                exposure["host"] == contact["host"]
+                    && exposure["evidence"]
+                        .as_array()
+                        .unwrap()
+                        .iter()
+                        .any(|evidence| evidence["value"] == contact["name"])
+            })
+            .unwrap_or_else(|| panic!("not found: {contact}"));
+        let purposes: Vec<_> = exposure["purposes"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|purpose| &purpose[0])
+            .collect();
+        assert!(
+            purposes.contains(&&contact["purpose"]),
+            "{contact}: {purposes:?}"
+        );
+        if let Some(engine) = contact["engine"].as_str() {
+            assert_eq!(exposure["engine"]["vendor"], engine, "{contact}");
+            assert_ne!(
+                exposure["vendor"], engine,
+                "an engine inside somebody else's product"
+            );
+        }
+    }
+    // A vendor contacted otherwise than by TLS is not seen yet; what is seen was meant.
+    let extra: Vec<_> = seen.difference(&meant).collect();
+    let missed: Vec<_> = meant.difference(&seen).collect();
+    assert!(
+        extra.is_empty() && missed.is_empty(),
+        "extra {extra:#?}, missed {missed:#?}"
+    );
+    let embedded = report["exposures"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .filter(|exposure| {
+            exposure["vendor"] == "checkpoint" && exposure["engine"]["vendor"] == "kaspersky"
+        });
+    assert_eq!(embedded.count(), 2, "the gateway and the desktop product");
+}
+
+#[test]
+fn a_visit_to_a_web_site_is_shown_as_one() {
+    let report = run(&[pcaps().join("demo.pcap")], &Way::default()).report;
+    for exposure in report["exposures"].as_array().unwrap() {
+        let purposes = exposure["purposes"].as_array().unwrap();
+        let only_web = purposes.iter().all(|purpose| purpose[0] == "web");
+        assert_eq!(exposure["web_only"], only_web);
+    }
+    let visitor = |exposure: &&Value| exposure["web_only"] == true;
+    assert!(
+        report["exposures"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .filter(visitor)
+            .count()
+            >= 2
+    );
+}
+
+#[test]
+fn every_awkward_delivery_of_a_hello_is_named_and_a_hole_is_counted() {
+    let expected = expected("hello-deliveries.expected.json");
+    let path = pcaps().join("hello-deliveries.pcap");
+    assert_names(&path, &expected, 0);
+
+    // The table, and where the bytes of the unnamed are.
+    let run = run(&[path], &Way::default());
+    assert_conserved(&run, "deliveries");
+    let mut coverage = BTreeMap::new();
+    let mut named = BTreeSet::new();
+    for line in String::from_utf8(run.events).unwrap().lines() {
+        let event: Value = serde_json::from_str(line).unwrap();
+        if event["event_type"] == "flow" {
+            let port = event["src_port"].as_u64().unwrap();
+            coverage.insert(
+                port,
+                event["avscope"]["coverage"].as_str().unwrap().to_owned(),
+            );
+            if event["tls"]["sni"].is_string() {
+                named.insert(port);
+            }
+        }
+    }
+    let mut table: BTreeMap<String, (u32, u32)> = BTreeMap::new();
+    for case in expected["cases"].as_array().unwrap() {
+        let port = case["src_port"].as_u64().unwrap();
+        let row = table
+            .entry(case["case"].as_str().unwrap().to_owned())
+            .or_default();
+        row.0 += 1;
+        row.1 += u32::from(named.contains(&port));
+        assert_eq!(
+            case["named"].as_bool().unwrap(),
+            named.contains(&port),
+            "{case}"
+        );
+        if let Some(reason) = case["reason"].as_str() {
+            assert_eq!(coverage[&port], reason, "{case}");
+        }
+    }
+    for (case, (flows, named)) in &table {
+        println!("{case:28} {named} of {flows} named");
+    }
+    assert!(table.len() >= 14);
+}
+
+#[test]
+fn link_types_and_formats_are_read_to_their_damage() {
+    let expected = expected("link-types/expected.json");
+    for capture in expected["captures"].as_array().unwrap() {
+        let path = pcaps().join(capture["capture"].as_str().unwrap());
+        let damaged = !capture["damage"].is_null();
+        assert_names(&path, capture, if damaged { 4 } else { 0 });
+        let run = run(&[path], &Way::default());
+        assert_conserved(&run, capture["capture"].as_str().unwrap());
+        let report = &run.source_reports[0];
+        assert_eq!(
+            report.frames,
+            capture["readable_packets"].as_u64().unwrap(),
+            "{capture}"
+        );
+        assert_eq!(report.damage.is_some(), damaged);
+        if let Some(offset) = capture["damage_offset"].as_u64() {
+            assert_eq!(report.damage.unwrap().offset, offset, "{capture}");
+        }
+    }
+}
+
+#[test]
+fn everything_is_accounted_for_in_every_capture() {
+    let mut captures = all_captures();
+    if let Some(corpus) = std::env::var_os("AVSCOPE_CORPUS") {
+        for entry in std::fs::read_dir(&corpus).unwrap() {
+            let path = entry.unwrap().path();
+            if !path.to_string_lossy().ends_with(".json")
+                && path.extension().is_some_and(|e| e != "md" && e != "py")
+            {
+                captures.push(path);
+            }
+        }
+    } else {
+        println!("SKIPPED the corpus of real captures: AVSCOPE_CORPUS is not set");
+    }
+    for path in captures {
+        let run = run(std::slice::from_ref(&path), &Way::default());
+        assert_conserved(&run, &path.display().to_string());
+    }
+}

@@ -1,0 +1,297 @@
+//! The command line as its user meets it: words, exit codes, pipes.
+
+use std::io::{BufRead, BufReader, Read, Write};
+use std::process::Stdio;
+
+use serde_json::Value;
+
+use super::support::{avscope, pcaps};
+
+fn stderr_of(args: &[&str], code: i32) -> String {
+    let output = avscope().args(args).assert().code(code);
+    String::from_utf8(output.get_output().stderr.clone()).unwrap()
+}
+
+fn stdout_of(args: &[&str]) -> String {
+    let output = avscope().args(args).assert().code(0);
+    String::from_utf8(output.get_output().stdout.clone()).unwrap()
+}
+
+#[test]
+fn inputs_that_cannot_be_read_are_named_with_a_remedy() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = |name: &str, content: &[u8]| {
+        let path = folder.path().join(name);
+        std::fs::write(&path, content).unwrap();
+        path.to_str().unwrap().to_owned()
+    };
+    for (path, words) in [
+        (
+            folder.path().join("none.pcap").to_str().unwrap().to_owned(),
+            "cannot open",
+        ),
+        (
+            folder.path().to_str().unwrap().to_owned(),
+            "is a directory; name the capture files in it",
+        ),
+        (file("empty.pcap", b""), "is empty"),
+        (
+            file("text.pcap", b"hello there, this is no capture"),
+            "neither pcap nor pcapng",
+        ),
+        (
+            file("short.pcap", &[0xd4, 0xc3, 0xb2, 0xa1, 2, 0]),
+            "ends inside the pcap header",
+        ),
+        (
+            file("packed.pcap.gz", &[0x1f, 0x8b, 8, 0, 0, 0]),
+            "gzip -dc",
+        ),
+        (
+            file("packed.pcap.zst", &[0x28, 0xb5, 0x2f, 0xfd, 0, 0]),
+            "zstd -dc",
+        ),
+    ] {
+        for command in ["replay", "names"] {
+            let words_seen = stderr_of(&[command, &path], 1);
+            assert!(
+                words_seen.contains(&path) && words_seen.contains(words),
+                "{words_seen}"
+            );
+        }
+    }
+}
+
+#[test]
+fn one_bad_file_among_good_ones_costs_only_itself() {
+    let good = pcaps().join("link-types/ethernet-us-le.pcap");
+    let good = good.to_str().unwrap();
+    let output = avscope()
+        .args(["names", "--format", "json", "nowhere.pcap", good])
+        .assert()
+        .code(4);
+    assert_eq!(
+        String::from_utf8_lossy(&output.get_output().stdout)
+            .lines()
+            .count(),
+        3
+    );
+    assert!(
+        String::from_utf8_lossy(&output.get_output().stderr).contains("nowhere.pcap: cannot open")
+    );
+}
+
+#[test]
+fn damage_is_reported_with_its_offset() {
+    let path = pcaps().join("link-types/cut-in-a-record.pcap");
+    let words = stderr_of(&["replay", path.to_str().unwrap()], 4);
+    assert!(
+        words.contains("offset ") && words.contains("ends inside a record"),
+        "{words}"
+    );
+}
+
+#[test]
+fn a_closed_pipe_is_success() {
+    let mut child = std::process::Command::new(env!("CARGO_BIN_EXE_avscope"))
+        .args(["replay", "--events", "-"])
+        .arg(pcaps().join("demo.pcap"))
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut first = String::new();
+    BufReader::with_capacity(64, child.stdout.take().unwrap())
+        .read_line(&mut first)
+        .unwrap();
+    // The reader is gone with the statement above, most of the events unread.
+    let status = child.wait().unwrap();
+    assert_eq!(status.code(), Some(0));
+    serde_json::from_str::<Value>(&first).unwrap();
+}
+
+#[test]
+fn events_on_standard_output_leave_it_to_them() {
+    let demo = pcaps().join("demo.pcap");
+    let output = avscope()
+        .args(["replay", "--events", "-"])
+        .arg(&demo)
+        .assert()
+        .code(0);
+    let output = output.get_output();
+    let lines: Vec<Value> = String::from_utf8_lossy(&output.stdout)
+        .lines()
+        .map(|line| serde_json::from_str(line).unwrap())
+        .collect();
+    assert!(lines.len() > 200);
+    assert!(String::from_utf8_lossy(&output.stderr).contains("Who talks to which security vendor"));
+}
+
+#[test]
+fn a_stream_gives_the_same_as_the_file() {
+    let demo = pcaps().join("demo.pcap");
+    let content = std::fs::read(&demo).unwrap();
+    let from_file = stdout_of(&["names", "--format", "json", demo.to_str().unwrap()]);
+    let output = avscope()
+        .args(["names", "--format", "json", "-"])
+        .write_stdin(content)
+        .assert()
+        .code(0);
+    assert_eq!(
+        String::from_utf8_lossy(&output.get_output().stdout),
+        from_file
+    );
+}
+
+#[test]
+fn all_formats_show_the_same_exposures() {
+    let demo = pcaps().join("demo.pcap");
+    let demo = demo.to_str().unwrap();
+    let json: Value =
+        serde_json::from_str(&stdout_of(&["replay", "--format", "json", demo])).unwrap();
+    let exposures = json["exposures"].as_array().unwrap();
+    let csv = stdout_of(&["replay", "--format", "csv", demo]);
+    assert_eq!(csv.lines().count(), exposures.len() + 1);
+    let table = stdout_of(&["replay", demo]);
+    for exposure in exposures {
+        for text in [
+            exposure["host"].as_str().unwrap(),
+            exposure["vendor"].as_str().unwrap(),
+        ] {
+            assert!(csv.contains(text) && table.contains(text), "{text}");
+        }
+    }
+    assert!(table.contains("Check Point") && table.contains("kaspersky (RU)"));
+    assert_eq!(json["conservation_holds"], true);
+    assert!(!table.contains("NOT "), "{table}");
+}
+
+#[test]
+fn explain_says_what_why_and_how_sure() {
+    for (what, words) in [
+        (
+            "ksn-file-geo.kaspersky-labs.com",
+            &["kaspersky", "RU", "reputation"][..],
+        ),
+        (
+            "kav8.zonealarm.com",
+            &["Check Point", "AO Kaspersky Lab", "engine"],
+        ),
+        ("77.74.176.10", &["Kaspersky", "AS200107", "unknown"]),
+        ("www.example.org", &["no rule"]),
+        ("notkaspersky.com", &["no rule"]),
+        ("192.168.1.1", &["unknown"]),
+    ] {
+        let text = stdout_of(&["explain", what]);
+        for word in words {
+            assert!(text.contains(word), "{what}: {word} in {text}");
+        }
+    }
+}
+
+#[test]
+fn the_rules_pass_their_own_test() {
+    let text = stdout_of(&["rules", "test"]);
+    assert!(text.contains("unproven"), "{text}");
+    stdout_of(&["rules", "check"]);
+    let list = stdout_of(&["rules", "list", "--format", "json"]);
+    assert!(list.lines().count() > 100);
+}
+
+#[test]
+fn a_bad_rule_file_shows_file_line_and_known_keys() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("acme.toml");
+    std::fs::write(
+        &path,
+        "format = 1\n\n[vendor]\nid = \"acme\"\nname = \"Acme\"\n",
+    )
+    .unwrap();
+    let demo = pcaps().join("demo.pcap");
+    let output = avscope()
+        .args(["replay", "--rules"])
+        .arg(folder.path())
+        .arg(demo)
+        .assert()
+        .code(1);
+    let words = String::from_utf8_lossy(&output.get_output().stderr).into_owned();
+    for word in ["acme.toml", "line 5", "legal_name"] {
+        assert!(words.contains(word), "{word} in {words}");
+    }
+}
+
+#[test]
+fn limits_that_cannot_work_are_refused() {
+    for args in [
+        &["--workers", "0"][..],
+        &["--workers", "65"],
+        &["--flows-max", "0"],
+        &["--home-net", "10.0.0.0/40"],
+    ] {
+        let mut all = vec!["replay"];
+        all.extend(args);
+        all.push("x.pcap");
+        assert!(!stderr_of(&all, 1).is_empty());
+    }
+    avscope().args(["replay"]).assert().code(2);
+    avscope().args(["nonsense"]).assert().code(2);
+    avscope().args(["--help"]).assert().code(0);
+    avscope().args(["replay", "--help"]).assert().code(0);
+}
+
+#[test]
+fn home_networks_decide_who_is_a_host() {
+    let demo = pcaps().join("demo.pcap");
+    let demo = demo.to_str().unwrap();
+    let table = stdout_of(&["replay", "--home-net", "198.51.100.0/24", demo]);
+    assert!(
+        table.contains("WARNING") && table.contains("--home-net"),
+        "{table}"
+    );
+    let only = stdout_of(&[
+        "replay",
+        "--format",
+        "csv",
+        "--home-net",
+        "192.168.10.21",
+        demo,
+    ]);
+    assert!(
+        only.lines()
+            .skip(1)
+            .all(|line| line.starts_with("192.168.10.21,"))
+            && only.lines().count() > 1
+    );
+}
+
+/// A capture that is cut while it is mapped ends with its name and a code of its own, not a bare signal.
+#[test]
+fn a_capture_cut_while_it_is_read_ends_with_its_name() {
+    let mut file = tempfile::NamedTempFile::new().unwrap();
+    let content = std::fs::read(pcaps().join("demo.pcap")).unwrap();
+    file.write_all(&content[..24]).unwrap();
+    for _ in 0..40 {
+        file.write_all(&content[24..]).unwrap();
+    }
+    file.flush().unwrap();
+    // Events nobody reads: the program stops in the middle once the pipe is full.
+    let mut child = std::process::Command::new(env!("CARGO_BIN_EXE_avscope"))
+        .args(["replay", "--workers", "1", "--events", "-"])
+        .arg(file.path())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut stdout = child.stdout.take().unwrap();
+    let mut first = [0; 1];
+    stdout.read_exact(&mut first).unwrap();
+    file.as_file().set_len(4096).unwrap();
+    std::io::copy(&mut stdout, &mut std::io::sink()).unwrap();
+    let output = child.wait_with_output().unwrap();
+    let words = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(5), "{words}");
+    assert!(
+        words.contains(file.path().to_str().unwrap()) && words.contains("was cut"),
+        "{words}"
+    );
+}

@@ -1,0 +1,203 @@
+//! Law 2: the same captures and rules give the same bytes, whoever does the work and however the input is cut.
+
+use std::path::{Path, PathBuf};
+
+use avscope::config::Limits;
+
+use super::generator::capture_generator::{
+    generate,
+    options::{Options, Shape},
+};
+use super::support::{Run, Way, assert_conserved, records, run};
+
+/// A capture of this shape in `folder`.
+fn capture(folder: &Path, shape: Shape, packets: Option<u64>, flows: Option<u64>) -> PathBuf {
+    let path = folder.join(format!("{shape:?}.pcap"));
+    let mut options = Options::new(shape, path.clone());
+    options.packets = packets;
+    options.flows = flows;
+    generate(&options).unwrap();
+    path
+}
+
+fn assert_same(one: &Run, other: &Run, what: &str) {
+    assert_eq!(one.report, other.report, "{what}: the report differs");
+    assert_eq!(one.names, other.names, "{what}: the names differ");
+    // Not assert_eq: nobody can read megabytes of difference.
+    if one.events != other.events {
+        let lines = |run: &Run| {
+            String::from_utf8_lossy(&run.events)
+                .lines()
+                .map(str::to_owned)
+                .collect::<Vec<_>>()
+        };
+        let (one, other) = (lines(one), lines(other));
+        let at = one
+            .iter()
+            .zip(&other)
+            .position(|(one, other)| one != other)
+            .unwrap_or(one.len().min(other.len()));
+        panic!(
+            "{what}: events differ from line {at} of {} and {}:\n{:?}\n{:?}",
+            one.len(),
+            other.len(),
+            one.get(at),
+            other.get(at)
+        );
+    }
+}
+
+#[test]
+fn workers_and_batches_do_not_show() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = [capture(folder.path(), Shape::Office, Some(200_000), None)];
+    let reference = run(&path, &Way::default());
+    assert_conserved(&reference, "one worker");
+    assert_eq!(reference.report["frames"]["read"], 200_000);
+    assert!(reference.events.len() > 1_000_000);
+    for (workers, batch_frames) in [(2, 64), (4, 64), (8, 64), (1, 1), (1, 7), (4, 1), (3, 7)] {
+        let other = run(
+            &path,
+            &Way {
+                workers,
+                batch_frames,
+                ..Way::default()
+            },
+        );
+        assert_eq!(other.packets_by_worker.len(), workers);
+        assert!(
+            other.packets_by_worker.iter().all(|packets| *packets > 0),
+            "every worker works: {:?}",
+            other.packets_by_worker
+        );
+        assert_same(
+            &reference,
+            &other,
+            &format!("{workers} workers, batches of {batch_frames}"),
+        );
+    }
+}
+
+#[test]
+fn tables_that_are_far_too_small_evict_the_same_flows_for_any_number_of_workers() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = [capture(folder.path(), Shape::ShortTls, None, Some(20_000))];
+    let whole = run(&path, &Way::default());
+    let needed = whole.report["flows"]["open_max"].as_u64().unwrap() as usize;
+    let limits = Limits {
+        flows_max: needed / 100,
+        names_max: 64,
+        handshakes_max: 64,
+        handshake_bytes_max: 64 * 2048,
+        exposures_max: 50,
+    };
+    let way = |workers| Way {
+        workers,
+        limits,
+        ..Way::default()
+    };
+    let reference = run(&path, &way(1));
+    assert_conserved(&reference, "one worker, small tables");
+    assert!(
+        reference.report["flows"]["ended"]["lack_of_resources"]
+            .as_u64()
+            .unwrap()
+            > 10_000,
+        "{}",
+        reference.report["flows"]
+    );
+    for workers in [2, 4, 8] {
+        for batch_frames in [64, 1] {
+            let other = run(
+                &path,
+                &Way {
+                    batch_frames,
+                    ..way(workers)
+                },
+            );
+            assert!(other.packets_by_worker.iter().all(|packets| *packets > 0));
+            assert_same(&reference, &other, &format!("{workers} workers"));
+        }
+    }
+}
+
+#[test]
+fn cutting_the_capture_into_files_does_not_show() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = capture(folder.path(), Shape::ShortTls, None, Some(2_000));
+    let content = std::fs::read(&path).unwrap();
+    let (header, records) = records(&content);
+    // Behind the first segment of a hello that goes on in the next one.
+    let inside_hellos: Vec<usize> = (1..records.len())
+        .filter(|at| ends_inside_a_hello(&records[at - 1][16..]))
+        .take(40)
+        .collect();
+    assert!(
+        inside_hellos.len() >= 10,
+        "hellos are split: {}",
+        inside_hellos.len()
+    );
+    let middle = records.len() / 2;
+    let every = |step: usize| (step..records.len()).step_by(step).collect::<Vec<_>>();
+    let reference = run(&[path], &Way::default());
+    for (name, cuts) in [
+        ("inside-hellos", inside_hellos),
+        ("in-the-middle", vec![middle]),
+        ("every-997-frames", every(997)),
+    ] {
+        let mut paths = Vec::new();
+        let mut from = 0;
+        for (number, until) in cuts.into_iter().chain([records.len()]).enumerate() {
+            let part = folder.path().join(format!("{name}-{number:04}.pcap"));
+            let mut bytes = header.to_vec();
+            bytes.extend(records[from..until].concat());
+            std::fs::write(&part, bytes).unwrap();
+            paths.push(part);
+            from = until;
+        }
+        for workers in [1, 3] {
+            let other = run(
+                &paths,
+                &Way {
+                    workers,
+                    ..Way::default()
+                },
+            );
+            assert_same(&reference, &other, &format!("{name}, {workers} workers"));
+        }
+    }
+}
+
+/// Whether a frame's payload begins a TLS record of a hello and ends before the record does.
+fn ends_inside_a_hello(frame: &[u8]) -> bool {
+    let Ok(packet) = etherparse::SlicedPacket::from_ethernet(frame) else {
+        return false;
+    };
+    let Some(etherparse::TransportSlice::Tcp(tcp)) = packet.transport else {
+        return false;
+    };
+    match tcp.payload() {
+        [22, 3, _, high, low, 1, rest @ ..] => {
+            rest.len() + 1 < usize::from(u16::from_be_bytes([*high, *low]))
+        }
+        _ => false,
+    }
+}
+
+#[test]
+fn captures_of_real_clients_do_not_show_the_workers_either() {
+    for path in super::support::all_captures() {
+        let reference = run(std::slice::from_ref(&path), &Way::default());
+        for workers in [2, 8] {
+            let other = run(
+                std::slice::from_ref(&path),
+                &Way {
+                    workers,
+                    batch_frames: 7,
+                    ..Way::default()
+                },
+            );
+            assert_same(&reference, &other, &path.display().to_string());
+        }
+    }
+}

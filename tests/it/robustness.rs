@@ -1,0 +1,174 @@
+//! Law 4: frames cut at any length, changed at any byte, repeated or out of order cost a counter, never a panic.
+
+use std::path::PathBuf;
+
+use avscope::capture::{
+    CaptureError, FileReport, FrameBatch, FrameDescriptor, FrameStorage, LinkType, PacketSource,
+    SourceState,
+};
+use avscope::config::Limits;
+use avscope::model::Timestamp;
+use proptest::prelude::*;
+
+use super::support::{Run, Way, assert_conserved, pcaps, records, run_source};
+
+/// Frames from memory.
+struct Frames {
+    frames: std::vec::IntoIter<(u64, u32, Vec<u8>)>,
+    seq: u64,
+}
+
+impl PacketSource for Frames {
+    fn next_batch(&mut self, batch: &mut FrameBatch) -> Result<SourceState, CaptureError> {
+        batch.descriptors.clear();
+        let mut bytes = Vec::new();
+        for (nanos, wire_len, frame) in self.frames.by_ref().take(64) {
+            batch.descriptors.push(FrameDescriptor {
+                offset: bytes.len() as u64,
+                seq: self.seq,
+                timestamp: Timestamp::from_nanos(nanos),
+                stream_time: Timestamp::from_nanos(nanos),
+                captured_len: frame.len() as u32,
+                wire_len,
+                link_type: LinkType::ETHERNET,
+            });
+            self.seq += 1;
+            bytes.extend(frame);
+        }
+        batch.storage = FrameStorage::Owned(bytes.into());
+        Ok(if batch.descriptors.is_empty() {
+            SourceState::End
+        } else {
+            SourceState::Filled
+        })
+    }
+}
+
+fn run_frames(frames: Vec<(u64, u32, Vec<u8>)>, way: &Way) -> Run {
+    let mut source = Frames {
+        frames: frames.into_iter(),
+        seq: 0,
+    };
+    run_source(&mut source, way, |source| {
+        vec![FileReport {
+            path: PathBuf::from("-"),
+            first_seq: 0,
+            frames: source.seq,
+            bytes: 0,
+            damage: None,
+            error: None,
+        }]
+    })
+}
+
+/// The frames of the deliveries, at one time.
+fn frames() -> Vec<(u64, u32, Vec<u8>)> {
+    let content = std::fs::read(pcaps().join("hello-deliveries.pcap")).unwrap();
+    let (_, records) = records(&content);
+    records
+        .iter()
+        .map(|record| {
+            let wire_len = u32::from_le_bytes(record[12..16].try_into().unwrap());
+            (1_700_000_000_000_000_000, wire_len, record[16..].to_vec())
+        })
+        .collect()
+}
+
+#[test]
+fn a_snapshot_length_of_any_size_is_survived_and_accounted_for() {
+    let frames = frames();
+    let mut named = Vec::new();
+    for snap_len in (0..160).chain([200, 300, 500, 800, 1200, 1514]) {
+        let cut = frames
+            .iter()
+            .map(|(time, wire_len, frame)| {
+                (
+                    *time,
+                    *wire_len,
+                    frame[..frame.len().min(snap_len)].to_vec(),
+                )
+            })
+            .collect();
+        let run = run_frames(cut, &Way::default());
+        assert_conserved(&run, &format!("snapshot length {snap_len}"));
+        named.push(run.names.len());
+    }
+    assert_eq!(named[0], 0);
+    assert!(
+        named.is_sorted(),
+        "more bytes never show fewer names: {named:?}"
+    );
+    assert_eq!(named.last(), Some(&96));
+}
+
+#[test]
+fn every_packet_doubled_shows_the_same_names() {
+    let once = run_frames(frames(), &Way::default());
+    let doubled = frames()
+        .into_iter()
+        .flat_map(|frame| [frame.clone(), frame])
+        .collect();
+    let twice = run_frames(doubled, &Way::default());
+    assert_conserved(&twice, "doubled");
+    let strip = |run: &Run| {
+        run.names
+            .iter()
+            .map(|name| name.rsplit_once(' ').unwrap().0.to_owned())
+            .collect::<Vec<_>>()
+    };
+    assert_eq!(strip(&once), strip(&twice));
+}
+
+#[test]
+fn tables_of_one_are_survived() {
+    let limits = Limits {
+        flows_max: 1,
+        names_max: 1,
+        handshakes_max: 1,
+        handshake_bytes_max: 1,
+        exposures_max: 1,
+    };
+    let run = run_frames(
+        frames(),
+        &Way {
+            limits,
+            ..Way::default()
+        },
+    );
+    assert_conserved(&run, "tables of one");
+    assert!(
+        run.report["handshakes"]["refused_segments"]
+            .as_u64()
+            .unwrap()
+            > 0
+    );
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(24))]
+
+    /// Reordering within a window, damage and losses: everything is accounted for, and no name appears that was not sent.
+    #[test]
+    fn disorder_and_damage_are_accounted_for(
+        keys in proptest::collection::vec(0u32..40, 1869),
+        damage in proptest::collection::vec((0usize..1869, any::<prop::sample::Index>(), any::<u8>()), 0..200),
+        lost in proptest::collection::vec(0usize..1869, 0..100),
+    ) {
+        let mut frames: Vec<_> = frames().into_iter().enumerate().collect();
+        for (at, byte, value) in damage {
+            if let Some((_, (_, _, frame))) = frames.get_mut(at)
+                && !frame.is_empty()
+            {
+                let byte = byte.index(frame.len());
+                frame[byte] = value;
+            }
+        }
+        frames.retain(|(at, _)| !lost.contains(at));
+        frames.sort_by_key(|(at, _)| *at as u32 + keys.get(*at).copied().unwrap_or(0));
+        let frames: Vec<_> = frames.into_iter().map(|(_, frame)| frame).collect();
+        let one = run_frames(frames.clone(), &Way::default());
+        assert_conserved(&one, "disorder");
+        let four = run_frames(frames, &Way { workers: 4, ..Way::default() });
+        prop_assert_eq!(one.events, four.events);
+    }
+}
