@@ -177,10 +177,16 @@ fn product(exposure: &ExposureView, style: Style) -> Cell {
     let Some(engine) = &exposure.engine else {
         return Cell::new(product);
     };
-    let cell = Cell::new(format!(
-        "{product}\nwith {} of {} ({}) inside",
-        engine.relation, engine.vendor, engine.vendor_seat
-    ));
+    // The engine's own cloud: its vendor's product calls it, and so does everybody's that licenses it.
+    let own = engine.vendor == exposure.vendor;
+    let cell = Cell::new(if own {
+        format!("{product}\nthe engine's cloud: also called from inside others' products")
+    } else {
+        format!(
+            "{product}\nwith {} of {} ({}) inside",
+            engine.relation, engine.vendor, engine.vendor_seat
+        )
+    });
     if style.colour {
         cell.fg(Color::Yellow)
     } else {

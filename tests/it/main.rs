@@ -3,7 +3,8 @@
     clippy::unwrap_used,
     clippy::expect_used,
     clippy::indexing_slicing,
-    reason = "a test fails by panicking"
+    clippy::disallowed_macros,
+    reason = "a test fails by panicking, and says on standard output when it is skipped"
 )]
 #![allow(
     clippy::disallowed_macros,
