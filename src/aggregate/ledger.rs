@@ -2,16 +2,13 @@
 
 use std::sync::Arc;
 
-use super::exposure::Places;
-use super::{
-    ByteLedger, EventRef, EvidenceSample, Exposures, FlowOpened, FlowReported, NameObserved,
-    Traffic,
-};
-use crate::attribute::{RuleMatch, Ruleset};
+use super::exposure::{Places, Sighting};
+use super::{ByteLedger, EventRef, Exposures, FlowOpened, FlowReported, NameObserved, Traffic};
+use crate::attribute::Ruleset;
 use crate::decode::Address;
 use crate::flow::{Endpoint, FlowEndReason, HomeNetworks};
 use crate::geo::{CountryTable, OperatorTable};
-use crate::model::{Coverage, EvidenceKind, Locality};
+use crate::model::Locality;
 
 /// What the ledger counts beside bytes.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -112,20 +109,24 @@ impl Ledger {
             return;
         };
         let evidence = &named.evidence;
-        let sample = EvidenceSample {
+        let sighting = Sighting {
             kind: evidence.kind,
-            name: name.to_vec(),
+            name,
             rule: found,
             seq: evidence.seq,
             frame_hash: evidence.frame_hash,
             time: evidence.time,
             flow: named.flow,
             server: named.server.address,
-            confidence: self.rules.confidence(found.rule, evidence.kind),
+            ech_offered: evidence.ech_offered,
         };
-        let places = self.places(&named.server);
-        self.exposures
-            .sighted(host, sample, evidence.ech_offered, &self.rules, places);
+        let ip = named.server.ip();
+        let operator = self.operators.lookup(ip);
+        let places = Places {
+            country: CountryTable::embedded().lookup(ip),
+            operator: operator.map(|operator| (operator.name.as_str(), operator.country)),
+        };
+        self.exposures.sighted(host, &sighting, &self.rules, places);
     }
 
     fn reported(&mut self, reported: &FlowReported) {
@@ -160,8 +161,7 @@ impl Ledger {
             traffic,
         );
         if let (Some((_, found)), Some(host)) = (attributed, self.host(&record.initiator)) {
-            self.exposures
-                .carried(host, found, &self.rules, traffic, record.end);
+            self.exposures.carried(host, found, traffic, record.end);
         }
     }
 
@@ -170,34 +170,5 @@ impl Ledger {
         self.home
             .contains(&client.address)
             .then_some(client.address)
-    }
-
-    fn places(&self, server: &Endpoint) -> Places {
-        let ip = server.ip();
-        Places {
-            country: CountryTable::embedded().lookup(ip),
-            operator: self
-                .operators
-                .lookup(ip)
-                .map(|operator| (operator.name.clone(), operator.country)),
-        }
-    }
-
-    /// What a rule says and who wrote it, for outputs.
-    pub fn judged(
-        &self,
-        found: RuleMatch,
-        kind: EvidenceKind,
-    ) -> (&crate::attribute::Rule, &str, crate::model::Confidence) {
-        (
-            self.rules.rule(found.rule),
-            self.rules.pattern(found),
-            self.rules.confidence(found.rule, kind),
-        )
-    }
-
-    /// Outbound traffic whose owner is known to be somebody else or nobody knows.
-    pub fn outbound(&self, coverage: Coverage) -> Traffic {
-        self.bytes.cell(Locality::Outbound, coverage)
     }
 }

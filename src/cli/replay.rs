@@ -2,6 +2,7 @@
 
 use std::fs::File;
 use std::io::{BufWriter, IsTerminal, Write};
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -69,9 +70,12 @@ pub fn run(args: &ReplayArgs) -> anyhow::Result<ExitCode> {
         Arc::clone(&settings.home),
         limits.exposures_max,
     );
-    let mut events = args.events.as_deref().map(open_events).transpose()?;
+    let events = args
+        .events
+        .as_deref()
+        .map(|path| open_events(path, &args.captures.paths));
     let mut events = events
-        .take()
+        .transpose()?
         .map(|out| EventWriter::new(out, rules, Arc::clone(&operators)));
 
     let run = args.captures.read(
@@ -112,7 +116,22 @@ pub fn run(args: &ReplayArgs) -> anyhow::Result<ExitCode> {
     }))
 }
 
-fn open_events(path: &Path) -> anyhow::Result<BufWriter<Box<dyn Write>>> {
+fn open_events(path: &Path, captures: &[PathBuf]) -> anyhow::Result<BufWriter<Box<dyn Write>>> {
+    // Creating the file empties it: a slip must not cost a capture.
+    let identity = |path: &Path| {
+        std::fs::metadata(path)
+            .ok()
+            .map(|file| (file.dev(), file.ino()))
+    };
+    if let Some(events) = identity(path) {
+        for capture in captures {
+            anyhow::ensure!(
+                identity(capture) != Some(events),
+                "{}: is one of the captures; give --events another file",
+                path.display()
+            );
+        }
+    }
     let out: Box<dyn Write> = if path.as_os_str() == "-" {
         Box::new(std::io::stdout())
     } else {

@@ -84,8 +84,8 @@ pub struct ExposureView {
     pub ech_offered: bool,
     /// The first sighting of each name.
     pub evidence: Vec<SightingView>,
-    /// Names beyond those listed.
-    pub more_names: u64,
+    /// Sightings of names beyond those listed.
+    pub unlisted_sightings: u64,
 }
 
 /// The vendor of an engine inside somebody else's product.
@@ -197,7 +197,7 @@ impl ExposureView {
                     }
                 })
                 .collect(),
-            more_names: exposure.more_names,
+            unlisted_sightings: exposure.unlisted_sightings,
         }
     }
 

@@ -101,6 +101,8 @@ const COLUMNS: [&str; 9] = [
     "evidence",
     "sure",
 ];
+/// The column of addresses.
+const HOST: usize = 0;
 /// The column of servers, which would be broken into single words.
 const SERVERS: usize = 4;
 /// Columns of a terminal that servers may keep for themselves.
@@ -118,6 +120,10 @@ fn exposures(
     let mut table = new_table(style, &COLUMNS);
     let mut previous = None;
     let mut widest = 0;
+    let hosts = exposures
+        .iter()
+        .map(|exposure| exposure.host.to_string().len());
+    let widest_host = hosts.max().unwrap_or(0);
     for exposure in exposures {
         // A host with several vendors is named once, and hosts stand apart: the eye finds them faster.
         let same_host = previous == Some(exposure.host);
@@ -153,8 +159,9 @@ fn exposures(
             sure(exposure.confidence, style),
         ]);
     }
-    // A third of the terminal for names, a fifth for servers; the rest shares what is left.
+    // Addresses whole, a third of the terminal for names, a fifth for servers; the rest shares what is left.
     for (column, width) in [
+        (HOST, widest_host),
         (
             EVIDENCE,
             widest
@@ -231,8 +238,10 @@ fn evidence(exposure: &ExposureView) -> String {
         .take(NAMES_SHOWN)
         .map(|sighting| format!("{} {}", sighting.kind, sighting.value))
         .collect();
-    let hidden = exposure.evidence.len().saturating_sub(NAMES_SHOWN) as u64 + exposure.more_names;
-    if hidden > 0 {
+    let hidden = exposure.evidence.len().saturating_sub(NAMES_SHOWN);
+    if exposure.unlisted_sightings > 0 {
+        shown.push(format!("and more than {hidden} other names"));
+    } else if hidden > 0 {
         shown.push(format!("and {hidden} more"));
     }
     if exposure.ech_offered {

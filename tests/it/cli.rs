@@ -167,6 +167,34 @@ fn all_formats_show_the_same_exposures() {
 }
 
 #[test]
+fn events_never_overwrite_a_capture() {
+    let folder = tempfile::tempdir().unwrap();
+    let capture = folder.path().join("office.pcap");
+    std::fs::copy(pcaps().join("demo.pcap"), &capture).unwrap();
+    let link = folder.path().join("link");
+    std::os::unix::fs::symlink(&capture, &link).unwrap();
+    let before = std::fs::metadata(&capture).unwrap().len();
+    for events in [&capture, &link] {
+        let words = stderr_of(
+            &[
+                "replay",
+                "--events",
+                events.to_str().unwrap(),
+                capture.to_str().unwrap(),
+            ],
+            1,
+        );
+        assert!(words.contains("is one of the captures"), "{words}");
+    }
+    assert_eq!(std::fs::metadata(&capture).unwrap().len(), before);
+    let full = stderr_of(
+        &["replay", "--events", "/dev/full", capture.to_str().unwrap()],
+        1,
+    );
+    assert!(full.contains("cannot write events"), "{full}");
+}
+
+#[test]
 fn explain_says_what_why_and_how_sure() {
     for (what, words) in [
         (

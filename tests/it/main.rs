@@ -4,11 +4,7 @@
     clippy::expect_used,
     clippy::indexing_slicing,
     clippy::disallowed_macros,
-    reason = "a test fails by panicking, and says on standard output when it is skipped"
-)]
-#![allow(
-    clippy::disallowed_macros,
-    reason = "tests say what they skip and show their tables"
+    reason = "a test fails by panicking, and says on standard output what it skips and shows"
 )]
 
 mod captures;
