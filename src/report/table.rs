@@ -90,27 +90,15 @@ fn new_table(style: Style, header: &[&str]) -> Table {
     table
 }
 
-const COLUMNS: [&str; 9] = [
+const COLUMNS: [&str; 7] = [
     "host",
-    "vendor (seat)",
-    "product",
-    "purpose × flows",
+    "vendor (seat), product",
+    "purpose, flows",
     "server in: operator (registered in)",
-    "sent",
-    "received",
+    "sent ↑ received ↓",
     "evidence",
     "sure",
 ];
-/// The column of addresses.
-const HOST: usize = 0;
-/// The column of servers, which would be broken into single words.
-const SERVERS: usize = 4;
-/// Columns of a terminal that servers may keep for themselves.
-const SERVERS_WIDTH_MAX: usize = 36;
-/// The column of names, which are hard to read when broken.
-const EVIDENCE: usize = 7;
-/// Columns of a terminal that names may keep for themselves.
-const EVIDENCE_WIDTH_MAX: usize = 52;
 
 fn exposures(
     exposures: &[&ExposureView],
@@ -119,11 +107,7 @@ fn exposures(
 ) -> std::io::Result<()> {
     let mut table = new_table(style, &COLUMNS);
     let mut previous = None;
-    let mut widest = 0;
-    let hosts = exposures
-        .iter()
-        .map(|exposure| exposure.host.to_string().len());
-    let widest_host = hosts.max().unwrap_or(0);
+    let mut widest = [0; COLUMNS.len()];
     for exposure in exposures {
         // A host with several vendors is named once, and hosts stand apart: the eye finds them faster.
         let same_host = previous == Some(exposure.host);
@@ -131,73 +115,79 @@ fn exposures(
             table.add_row(vec![Cell::new(""); COLUMNS.len()]);
         }
         previous = Some(exposure.host);
-        let evidence = evidence(exposure);
-        widest = evidence
-            .lines()
-            .map(str::len)
-            .max()
-            .unwrap_or(0)
-            .max(widest);
-        table.add_row(vec![
-            Cell::new(if same_host {
-                String::new()
-            } else {
-                exposure.host.to_string()
-            }),
-            Cell::new(format!("{} ({})", exposure.vendor, exposure.vendor_seat)),
-            product(exposure, style),
-            Cell::new(lines(
+        let host = exposure.host.to_string();
+        let texts = [
+            if same_host { String::new() } else { host },
+            product(exposure),
+            lines(
                 exposure
                     .purposes
                     .iter()
-                    .map(|(purpose, count)| format!("{purpose}\u{a0}×\u{a0}{count}")),
-            )),
-            Cell::new(servers(exposure)),
-            Cell::new(bytes(exposure.bytes_out)).set_alignment(CellAlignment::Right),
-            Cell::new(bytes(exposure.bytes_in)).set_alignment(CellAlignment::Right),
-            Cell::new(evidence),
-            sure(exposure.confidence, style),
-        ]);
+                    .map(|(purpose, count)| format!("{purpose} ×{count}")),
+            ),
+            servers(exposure),
+            format!(
+                "{} ↑\n{} ↓",
+                bytes(exposure.bytes_out),
+                bytes(exposure.bytes_in)
+            ),
+            evidence(exposure),
+            exposure.confidence.to_string(),
+        ];
+        for (widest, text) in widest.iter_mut().zip(&texts) {
+            let width = text.lines().map(|line| line.chars().count()).max();
+            *widest = width.unwrap_or(0).max(*widest);
+        }
+        let mut cells = texts.map(Cell::new);
+        cells[4] = cells[4].clone().set_alignment(CellAlignment::Right);
+        if style.colour {
+            cells[6] = cells[6].clone().fg(sure(exposure.confidence));
+            if exposure.engine.is_some() {
+                cells[1] = cells[1].clone().fg(Color::Yellow);
+            }
+        }
+        table.add_row(Vec::from(cells));
     }
-    // Addresses whole, a third of the terminal for names, a fifth for servers; the rest shares what is left.
-    for (column, width) in [
-        (HOST, widest_host),
-        (
-            EVIDENCE,
-            widest
-                .min(EVIDENCE_WIDTH_MAX)
-                .min(usize::from(style.width) / 3),
-        ),
-        (SERVERS, SERVERS_WIDTH_MAX.min(usize::from(style.width) / 5)),
-    ] {
-        if let Some(column) = table.column_mut(column) {
-            let width = Width::Fixed(width as u16 + 2);
+    // What is hard to read when broken keeps its width, as far as there is room: addresses, purposes, then names.
+    let share = |part: usize| usize::from(style.width) / part;
+    let keep = [share(8).max(15), share(7), 18, share(7), 10, share(4), 6];
+    for (number, (widest, keep)) in widest.into_iter().zip(keep).enumerate() {
+        if let Some(column) = table.column_mut(number) {
+            let width = Width::Fixed(widest.min(keep) as u16 + 2);
             column.set_constraint(ColumnConstraint::LowerBoundary(width));
         }
     }
     writeln!(out, "{table}")
 }
 
-/// The product, and whose engine works inside it.
-fn product(exposure: &ExposureView, style: Style) -> Cell {
-    let product = exposure.product.as_deref().unwrap_or("product not known");
-    let Some(engine) = &exposure.engine else {
-        return Cell::new(product);
-    };
-    // The engine's own cloud: its vendor's product calls it, and so does everybody's that licenses it.
-    let own = engine.vendor == exposure.vendor;
-    let cell = Cell::new(if own {
-        format!("{product}\nthe engine's cloud: also called from inside others' products")
-    } else {
-        format!(
-            "{product}\nwith {} of {} ({}) inside",
-            engine.relation, engine.vendor, engine.vendor_seat
-        )
-    });
-    if style.colour {
-        cell.fg(Color::Yellow)
-    } else {
-        cell
+/// The vendor, the product, and whose engine works inside it.
+fn product(exposure: &ExposureView) -> String {
+    let mut parts = vec![
+        format!("{} ({})", exposure.vendor, exposure.vendor_seat),
+        exposure
+            .product
+            .clone()
+            .unwrap_or_else(|| "product not known".to_owned()),
+    ];
+    if let Some(engine) = &exposure.engine {
+        parts.push(if engine.vendor == exposure.vendor {
+            // The engine's own cloud: its vendor's products call it, and so does everybody's that licenses it.
+            "engine's cloud, also for others' products".to_owned()
+        } else {
+            format!(
+                "with {} of {} ({}) inside",
+                engine.relation, engine.vendor, engine.vendor_seat
+            )
+        });
+    }
+    parts.join("\n")
+}
+
+fn sure(confidence: Confidence) -> Color {
+    match confidence {
+        Confidence::High => Color::Green,
+        Confidence::Medium => Color::Yellow,
+        Confidence::Low => Color::DarkGrey,
     }
 }
 
@@ -219,16 +209,6 @@ fn servers(exposure: &ExposureView) -> String {
         operators.join(", ")
     };
     format!("{}: {operators}", countries.join(", "))
-}
-
-fn sure(confidence: Confidence, style: Style) -> Cell {
-    let cell = Cell::new(confidence);
-    match (style.colour, confidence) {
-        (false, _) => cell,
-        (true, Confidence::High) => cell.fg(Color::Green),
-        (true, Confidence::Medium) => cell.fg(Color::Yellow),
-        (true, Confidence::Low) => cell.fg(Color::DarkGrey),
-    }
 }
 
 fn evidence(exposure: &ExposureView) -> String {
