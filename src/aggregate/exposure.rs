@@ -77,7 +77,7 @@ pub struct Exposure {
 #[derive(Clone, Debug)]
 pub struct Exposures {
     numbers: BTreeMap<ExposureKey, u32>,
-    exposures: Vec<Exposure>,
+    all: Vec<Exposure>,
     /// Exposures by host and rule: spares the usual sighting the making of a key. Several rules can lead to one exposure.
     by_rule: HashMap<(Address, RuleId), u32>,
     capacity: usize,
@@ -113,7 +113,7 @@ impl Exposures {
     pub fn new(capacity: usize) -> Self {
         Self {
             numbers: BTreeMap::new(),
-            exposures: Vec::new(),
+            all: Vec::new(),
             by_rule: HashMap::new(),
             capacity,
             refused: 0,
@@ -124,7 +124,7 @@ impl Exposures {
     pub fn iter(&self) -> impl Iterator<Item = (&ExposureKey, &Exposure)> {
         self.numbers
             .iter()
-            .filter_map(|(key, number)| Some((key, self.exposures.get(*number as usize)?)))
+            .filter_map(|(key, number)| Some((key, self.all.get(*number as usize)?)))
     }
 
     /// Notes a sighting.
@@ -139,10 +139,10 @@ impl Exposures {
             self.refused += 1;
             return;
         };
-        if number as usize == self.exposures.len() {
-            self.exposures.push(Exposure::first_seen_at(sighting.time));
+        if number as usize == self.all.len() {
+            self.all.push(Exposure::first_seen_at(sighting.time));
         }
-        let Some(exposure) = self.exposures.get_mut(number as usize) else {
+        let Some(exposure) = self.all.get_mut(number as usize) else {
             return;
         };
         let rule = rules.rule(sighting.rule.rule);
@@ -175,7 +175,7 @@ impl Exposures {
     /// Adds what a flow carried.
     pub fn carried(&mut self, host: Address, rule: RuleMatch, traffic: Traffic, until: Timestamp) {
         let number = self.by_rule.get(&(host, rule.rule));
-        if let Some(exposure) = number.and_then(|number| self.exposures.get_mut(*number as usize)) {
+        if let Some(exposure) = number.and_then(|number| self.all.get_mut(*number as usize)) {
             exposure.traffic += traffic;
             exposure.last_seen = exposure.last_seen.max(until);
         }
@@ -186,8 +186,8 @@ impl Exposures {
         if let Some(number) = self.by_rule.get(&(host, rule)) {
             return Some(*number);
         }
-        let next = self.exposures.len() as u32;
-        let room = self.exposures.len() < self.capacity;
+        let next = self.all.len() as u32;
+        let room = self.all.len() < self.capacity;
         let number = match self.numbers.entry(key(host, rule, rules)) {
             Entry::Occupied(entry) => *entry.get(),
             Entry::Vacant(_) if !room => return None,

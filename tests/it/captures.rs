@@ -234,7 +234,7 @@ fn everything_is_accounted_for_in_every_capture() {
             }
         }
     } else {
-        println!("SKIPPED the corpus of real captures: AVSCOPE_CORPUS is not set");
+        super::support::skip("accounting for real captures", "AVSCOPE_CORPUS is not set");
     }
     for path in captures {
         let run = run(std::slice::from_ref(&path), &Way::default());

@@ -166,7 +166,7 @@ fn small(shape: Shape, directory: &Path) -> Options {
     options
 }
 
-const SHAPES: [Shape; 6] = [
+pub const SHAPES: [Shape; 6] = [
     Shape::Office,
     Shape::ShortTls,
     Shape::Bulk,
@@ -176,7 +176,7 @@ const SHAPES: [Shape; 6] = [
 ];
 
 /// The truth as a reader of the file sees it.
-fn written_truth(capture: &Path) -> Value {
+pub fn written_truth(capture: &Path) -> Value {
     serde_json::from_slice(&std::fs::read(truth_path(capture)).unwrap()).unwrap()
 }
 

@@ -9,8 +9,10 @@
 
 mod captures;
 mod cli;
+mod corpus;
 mod determinism;
 mod generator;
 mod robustness;
 mod schema;
 mod support;
+mod truth;

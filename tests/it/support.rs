@@ -25,6 +25,13 @@ pub fn avscope() -> Command {
     Command::new(env!("CARGO_BIN_EXE_avscope"))
 }
 
+/// Says that a test cannot run here, and why; where everything is required that is a failure.
+pub fn skip(test: &str, why: &str) {
+    let required = std::env::var("AVSCOPE_REQUIRE").is_ok_and(|what| what == "all");
+    assert!(!required, "{test} is required and cannot run: {why}");
+    println!("SKIPPED {test}: {why}");
+}
+
 /// A JSON file in the folder of captures.
 pub fn expected(name: &str) -> Value {
     let path = pcaps().join(name);

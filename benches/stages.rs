@@ -1,0 +1,378 @@
+//! Generated captures → nanoseconds per element of each stage, one stage at a time.
+//!
+//! Everything is made with fixed seeds before the clock runs. A stage is given what the stage before it gives in a
+//! real run, so the sum of the stages is about what the whole path costs.
+#![allow(
+    missing_docs,
+    clippy::unwrap_used,
+    reason = "a benchmark that cannot run must fail loudly; criterion's macros write undocumented functions"
+)]
+
+use std::hint::black_box;
+use std::net::IpAddr;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use avscope::aggregate::{EventRef, EventRun};
+use avscope::attribute::Ruleset;
+use avscope::capture::{
+    CaptureFiles, FrameBatch, FrameDescriptor, FrameStorage, PacketSource, RawPacket, SourceState,
+};
+use avscope::config::{self, Limits};
+use avscope::decode::{self, Decoded};
+use avscope::flow::{FlowKey, FlowTable, Timeouts};
+use avscope::geo::CountryTable;
+use avscope::model::Tick;
+use avscope::pipeline::shard::{Shard, Task};
+use avscope::pipeline::{self, EventSink, SHARDS, Settings};
+use avscope::protocol::Progress;
+use avscope::protocol::tls::{self, HelloAssembler, Look};
+use criterion::measurement::WallTime;
+use criterion::{
+    BatchSize, BenchmarkGroup, Criterion, Throughput, criterion_group, criterion_main,
+};
+
+#[path = "../examples/generate/generator/mod.rs"]
+mod generator;
+
+use generator::options::{Options, Shape};
+
+const SEED: u64 = 7;
+const BATCH_FRAMES: usize = 64;
+
+/// A capture in memory, read once and decoded once.
+struct Capture {
+    path: PathBuf,
+    storage: FrameStorage,
+    descriptors: Vec<FrameDescriptor>,
+    tasks: Vec<(Task, FrameDescriptor)>,
+    names: Vec<Vec<u8>>,
+    directory: tempfile::TempDir,
+}
+
+impl Capture {
+    fn new(shape: Shape, packets: Option<u64>, flows: Option<u64>) -> Self {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("bench.pcap");
+        let truth = generator::generate(&Options {
+            shape,
+            output: path.clone(),
+            seed: SEED,
+            packets,
+            flows,
+            bytes: None,
+            hosts: None,
+            nanoseconds: false,
+            flows_truth: None,
+        })
+        .unwrap();
+        assert!(generator::truth_path(&path).exists());
+        let mut capture = Self {
+            storage: FrameStorage::Empty,
+            descriptors: Vec::new(),
+            tasks: Vec::new(),
+            names: truth
+                .names
+                .iter()
+                .filter(|count| count.kind == "tls_sni")
+                .map(|count| count.name.as_bytes().to_vec())
+                .collect(),
+            path,
+            directory,
+        };
+        capture.read();
+        capture
+    }
+
+    fn read(&mut self) {
+        let mut source = self.source();
+        let mut batch = FrameBatch::with_capacity(BATCH_FRAMES);
+        while source.next_batch(&mut batch).unwrap() == SourceState::Filled {
+            self.storage = batch.storage.clone();
+            self.descriptors.extend_from_slice(&batch.descriptors);
+        }
+        let seed = settings(Limits::default()).hash_seed;
+        let tasks = self.descriptors.iter().filter_map(|descriptor| {
+            let Decoded::Packet(packet) = decode::decode(&self.raw(descriptor)) else {
+                return None;
+            };
+            let (key, sender) = FlowKey::of(&packet);
+            let task = Task {
+                packet,
+                key,
+                sender,
+                hash: key.hash(seed),
+                timestamp: descriptor.timestamp,
+                stream_time: descriptor.stream_time,
+                seq: descriptor.seq,
+                shard: 0,
+                captured_len: descriptor.captured_len,
+                offset: descriptor.offset,
+            };
+            Some((task, *descriptor))
+        });
+        self.tasks = tasks.collect();
+    }
+
+    fn source(&self) -> CaptureFiles {
+        assert!(self.directory.path().exists());
+        CaptureFiles::new(vec![self.path.clone()])
+    }
+
+    fn frame(&self, descriptor: &FrameDescriptor) -> &[u8] {
+        let start = usize::try_from(descriptor.offset).unwrap();
+        &self.storage.bytes()[start..start + descriptor.captured_len as usize]
+    }
+
+    fn raw(&self, descriptor: &FrameDescriptor) -> RawPacket<'_> {
+        RawPacket {
+            timestamp: descriptor.timestamp,
+            link_type: descriptor.link_type,
+            wire_len: descriptor.wire_len,
+            data: self.frame(descriptor),
+        }
+    }
+
+    /// Payloads that hold a whole `ClientHello`.
+    fn hellos(&self) -> Vec<&[u8]> {
+        self.tasks
+            .iter()
+            .map(|(task, descriptor)| task.packet.payload(self.frame(descriptor)))
+            .filter(|payload| matches!(tls::look(payload), Look::Hello(_)))
+            .collect()
+    }
+}
+
+fn settings(limits: Limits) -> Settings {
+    let rules = Arc::new(Ruleset::builtin().unwrap());
+    config::offline(Some(1), BATCH_FRAMES, &limits, &[], rules).unwrap()
+}
+
+/// A group whose figures are per element.
+fn group<'a>(
+    criterion: &'a mut Criterion,
+    name: &str,
+    elements: usize,
+) -> BenchmarkGroup<'a, WallTime> {
+    let mut group = criterion.benchmark_group(name);
+    group.throughput(Throughput::Elements(elements as u64));
+    group
+}
+
+fn walk(criterion: &mut Criterion, name: &str, capture: &Capture) {
+    let mut group = group(criterion, "capture", capture.descriptors.len());
+    group.bench_function(name, |bencher| {
+        bencher.iter(|| {
+            let mut source = capture.source();
+            let mut batch = FrameBatch::with_capacity(BATCH_FRAMES);
+            let mut frames = 0;
+            while source.next_batch(&mut batch).unwrap() == SourceState::Filled {
+                frames += batch.descriptors.len();
+            }
+            assert_eq!(frames, capture.descriptors.len());
+        });
+    });
+}
+
+fn decoding(criterion: &mut Criterion, name: &str, capture: &Capture) {
+    let mut group = group(criterion, "decode", capture.descriptors.len());
+    group.bench_function(name, |bencher| {
+        bencher.iter(|| {
+            for descriptor in &capture.descriptors {
+                black_box(decode::decode(&capture.raw(descriptor)));
+            }
+        });
+    });
+}
+
+fn hashing(criterion: &mut Criterion, capture: &Capture) {
+    let mut group = group(criterion, "key_and_hash", capture.tasks.len());
+    group.bench_function("office", |bencher| {
+        bencher.iter(|| {
+            for (task, _) in &capture.tasks {
+                let (key, sender) = FlowKey::of(black_box(&task.packet));
+                black_box((key.hash(SEED), sender));
+            }
+        });
+    });
+}
+
+/// The flow table alone, when it knows all flows: each pass goes on in time where the last one ended.
+fn flow_update(criterion: &mut Criterion, name: &str, capture: &Capture) {
+    let mut group = group(criterion, "flow_update", capture.tasks.len());
+    let first = capture.tasks.first().unwrap().0.stream_time;
+    let last = capture.tasks.last().unwrap().0.stream_time;
+    let pass = last.since(first);
+    let mut table = FlowTable::new(1 << 18, SEED, Timeouts::default());
+    let mut shift = Duration::ZERO;
+    group.bench_function(name, |bencher| {
+        bencher.iter(|| {
+            for (task, _) in &capture.tasks {
+                let now = task.stream_time.after(shift);
+                if table.is_behind(Tick::of(now)) {
+                    table.advance(Tick::of(now), &mut |_, _| {});
+                }
+                black_box(table.update(
+                    &task.key,
+                    task.hash,
+                    task.sender,
+                    &task.packet,
+                    now,
+                    now,
+                    task.seq,
+                    &mut |_, _| {},
+                ));
+            }
+            shift += pass;
+        });
+    });
+}
+
+fn hellos(criterion: &mut Criterion, capture: &Capture) {
+    let hellos = capture.hellos();
+    let mut group = group(criterion, "hello", hellos.len());
+    group.bench_function("look", |bencher| {
+        bencher.iter(|| {
+            for hello in &hellos {
+                black_box(tls::look(hello));
+            }
+        });
+    });
+    let mut assembler = HelloAssembler::default();
+    group.bench_function("assemble_two_pieces", |bencher| {
+        bencher.iter(|| {
+            for hello in &hellos {
+                let (head, tail) = hello.split_at(hello.len() / 2);
+                assembler.reset();
+                assert_eq!(assembler.feed(head), Progress::NeedMore);
+                assert_eq!(assembler.feed(tail), Progress::Done);
+                black_box(assembler.hello());
+            }
+        });
+    });
+}
+
+fn rules(criterion: &mut Criterion, capture: &Capture) {
+    let rules = Ruleset::builtin().unwrap();
+    let (hits, misses): (Vec<_>, Vec<_>) = capture
+        .names
+        .iter()
+        .partition(|name| rules.match_name(name).is_some());
+    for (name, names) in [("hit", hits), ("miss", misses)] {
+        assert!(!names.is_empty());
+        let mut group = group(criterion, "match_name", names.len());
+        group.bench_function(name, |bencher| {
+            bencher.iter(|| {
+                for name in &names {
+                    black_box(rules.match_name(name));
+                }
+            });
+        });
+    }
+}
+
+fn countries(criterion: &mut Criterion, capture: &Capture) {
+    let table = CountryTable::embedded();
+    let mut addresses: Vec<IpAddr> = capture
+        .tasks
+        .iter()
+        .map(|(task, _)| task.key.endpoint(task.sender).ip())
+        .collect();
+    // A run looks up the servers of named flows, not one address many times over.
+    addresses.sort_unstable();
+    addresses.dedup();
+    let mut group = group(criterion, "country", addresses.len());
+    group.bench_function("lookup", |bencher| {
+        bencher.iter(|| {
+            for address in &addresses {
+                black_box(table.lookup(*address));
+            }
+        });
+    });
+}
+
+/// All stages of a shard, from a decoded packet to events; flows open, show names and end.
+fn shard(criterion: &mut Criterion, name: &str, capture: &Capture) {
+    /// Events held before they are given away, as between two watermarks.
+    const EVENTS_MAX: usize = 4096;
+    let usual = Limits::default();
+    // One shard takes all packets here, so it is given the room of all.
+    let settings = settings(Limits {
+        flows_max: SHARDS << 18,
+        handshakes_max: usual.handshakes_max * SHARDS,
+        handshake_bytes_max: usual.handshake_bytes_max * SHARDS,
+        ..usual
+    });
+    let mut group = group(criterion, "shard", capture.tasks.len());
+    let mut events = EventRun::default();
+    group.bench_function(name, |bencher| {
+        bencher.iter_batched_ref(
+            || Shard::new(&settings),
+            |shard| {
+                for (task, descriptor) in &capture.tasks {
+                    shard.process(task, capture.frame(descriptor), &mut events);
+                    if events.len() >= EVENTS_MAX {
+                        events.clear();
+                    }
+                }
+            },
+            BatchSize::PerIteration,
+        );
+    });
+}
+
+/// Hears everything and keeps nothing.
+struct Deaf;
+
+impl EventSink for Deaf {
+    fn event(&mut self, event: EventRef<'_>) -> std::io::Result<()> {
+        black_box(event);
+        Ok(())
+    }
+}
+
+/// From the file to ordered events, on one thread: all but the ledger.
+fn whole(criterion: &mut Criterion, name: &str, capture: &Capture) {
+    let settings = settings(Limits::default());
+    let mut group = group(criterion, "replay", capture.descriptors.len());
+    group.bench_function(name, |bencher| {
+        bencher.iter(|| {
+            let outcome = pipeline::replay(&mut capture.source(), &settings, &mut Deaf).unwrap();
+            assert_eq!(outcome.frames.frames as usize, capture.descriptors.len());
+        });
+    });
+}
+
+fn stages(criterion: &mut Criterion) {
+    let office = Capture::new(Shape::Office, Some(200_000), None);
+    let few = Capture::new(Shape::Small, Some(200_000), Some(1_000));
+    let many = Capture::new(Shape::Small, Some(400_000), Some(100_000));
+    let short = Capture::new(Shape::ShortTls, None, Some(10_000));
+    walk(criterion, "office", &office);
+    walk(criterion, "small", &few);
+    decoding(criterion, "office", &office);
+    decoding(criterion, "small", &few);
+    hashing(criterion, &office);
+    flow_update(criterion, "1000_flows", &few);
+    flow_update(criterion, "100000_flows", &many);
+    hellos(criterion, &short);
+    rules(criterion, &office);
+    countries(criterion, &office);
+    shard(criterion, "office", &office);
+    shard(criterion, "short_tls", &short);
+    shard(criterion, "small", &many);
+    whole(criterion, "office", &office);
+    whole(criterion, "short_tls", &short);
+}
+
+criterion_group! {
+    name = benches;
+    config = Criterion::default()
+        .warm_up_time(Duration::from_millis(500))
+        .measurement_time(Duration::from_secs(2))
+        .sample_size(20)
+        .without_plots();
+    targets = stages
+}
+criterion_main!(benches);
