@@ -68,6 +68,10 @@ pub struct Options {
 impl Options {
     /// `shape` into `output`, all else by default.
     #[cfg(test)]
+    #[allow(
+        dead_code,
+        reason = "tests and benches make options; the program reads them"
+    )]
     pub fn new(shape: Shape, output: PathBuf) -> Self {
         Self {
             shape,
