@@ -95,7 +95,7 @@ impl Ledger {
         self.counters.flows_open_max = self
             .counters
             .flows_open_max
-            .max(self.counters.flows_opened - ended);
+            .max(self.counters.flows_opened.saturating_sub(ended));
     }
 
     fn named(&mut self, named: &NameObserved, name: &[u8]) {

@@ -240,6 +240,13 @@ fn or_unknown(country: Option<CountryCode>) -> String {
 
 fn coverage(summary: &Summary, style: Style, out: &mut dyn Write) -> std::io::Result<()> {
     let total = summary.bytes.total(Locality::Outbound);
+    if total.packets == 0 {
+        writeln!(
+            out,
+            "  No traffic left the home networks. If your own hosts have public addresses, name them with --home-net."
+        )?;
+        return beside(summary, out);
+    }
     let mut table = new_table(
         style,
         &["outbound", "flows", "sent", "received", "share of bytes"],
@@ -278,6 +285,10 @@ fn coverage(summary: &Summary, style: Style, out: &mut dyn Write) -> std::io::Re
     }
     add("all outbound".to_owned(), total);
     writeln!(out, "{table}")?;
+    beside(summary, out)
+}
+
+fn beside(summary: &Summary, out: &mut dyn Write) -> std::io::Result<()> {
     let (inside, transit) = (
         summary.bytes.total(Locality::HomeHome),
         summary.bytes.total(Locality::Transit),
