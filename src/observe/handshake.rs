@@ -402,3 +402,6 @@ fn may_be_swapped(entry: &FlowEntry) -> bool {
 fn is_hello_head(payload: &[u8]) -> bool {
     payload.len() >= 3 && tls::begins_like_hello(payload)
 }
+
+#[cfg(test)]
+mod tests;

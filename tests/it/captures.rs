@@ -132,6 +132,38 @@ fn the_office_is_attributed_as_it_was_meant() {
     assert_eq!(embedded.count(), 2, "the gateway and the desktop product");
 }
 
+/// Law 3: `seq` and the hash of an event lead to a frame that belongs to the flow, and the name ends in it or before it.
+#[test]
+fn every_sighting_leads_to_its_frame() {
+    // XXH3-64 of nothing, as its specification gives it: the hash is the one that `xxhsum -H3` prints.
+    assert_eq!(xxhash_rust::xxh3::xxh3_64(b""), 0x2d06_8005_38d3_94c2);
+    let path = pcaps().join("demo.pcap");
+    let content = std::fs::read(&path).unwrap();
+    let (_, records) = super::support::records(&content);
+    let run = run(&[path], &Way::default());
+    let (mut sightings, mut whole) = (0, 0);
+    for line in String::from_utf8(run.events).unwrap().lines() {
+        let event: Value = serde_json::from_str(line).unwrap();
+        let evidence = &event["avscope"]["evidence"];
+        if !evidence.is_object() {
+            continue;
+        }
+        sightings += 1;
+        let frame = &records[evidence["seq"].as_u64().unwrap() as usize][16..];
+        let hash = format!("{:016x}", xxhash_rust::xxh3::xxh3_64(frame));
+        assert_eq!(evidence["frame_xxh3"], hash, "{line}");
+        let port = (event["src_port"].as_u64().unwrap() as u16).to_be_bytes();
+        assert!(frame.windows(2).any(|bytes| bytes == port), "{line}");
+        let name = evidence["value"].as_str().unwrap().as_bytes();
+        whole += usize::from(frame.windows(name.len()).any(|bytes| bytes == name));
+    }
+    // A name and a flow for each; the hellos of one client come in two frames, the name mostly in the first.
+    assert!(
+        sightings >= 200 && whole * 10 >= sightings * 7,
+        "{whole} of {sightings}"
+    );
+}
+
 #[test]
 fn a_visit_to_a_web_site_is_shown_as_one() {
     let report = run(&[pcaps().join("demo.pcap")], &Way::default()).report;

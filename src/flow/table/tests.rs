@@ -31,7 +31,7 @@ fn packet(client: u8, from_client: bool, protocol: u8, flags: u8, sequence: u32)
         ip: IpHeader {
             source,
             destination,
-            bytes: 100,
+            bytes: if from_client { 100 } else { 300 },
             protocol,
             version: IpVersion::V4,
         },
@@ -245,6 +245,45 @@ fn a_flow_that_begins_with_its_end_leaves_the_others_alone() {
         ]
     );
     assert!(run.table.is_empty());
+}
+
+#[test]
+fn the_flow_nearest_to_its_end_makes_room_not_the_one_opened_first() {
+    let mut run = Run::new(2);
+    run.feed(&packet(1, true, UDP, 0, 0), seconds(0), 0);
+    run.feed(&packet(2, true, UDP, 0, 0), seconds(10), 1);
+    run.feed(&packet(1, true, UDP, 0, 0), seconds(50), 2);
+    run.feed(&packet(3, true, UDP, 0, 0), seconds(55), 3);
+    assert_eq!(run.left.len(), 1);
+    assert_eq!(
+        (run.left[0].0, run.left[0].1),
+        (1, FlowEndReason::LackOfResources)
+    );
+}
+
+#[test]
+fn swapping_the_sides_swaps_everything_that_was_counted() {
+    let mut run = Run::new(2);
+    run.feed(&packet(1, true, TCP, TcpFlags::ACK, 0), seconds(0), 0);
+    run.feed(&packet(1, true, TCP, TcpFlags::ACK, 0), seconds(0), 1);
+    let update = run.feed(
+        &packet(1, false, TCP, TcpFlags::ACK | TcpFlags::FIN, 0),
+        seconds(0),
+        2,
+    );
+    let entry = run.table.entry_mut(update.number).unwrap();
+    let (before, initiator, flags) = (
+        entry.counters(),
+        entry.initiator_endpoint(),
+        entry.tcp_flags(),
+    );
+    entry.swap_sides();
+    assert_eq!(before.packets, [2, 1]);
+    assert_eq!(entry.counters().packets, [1, 2]);
+    assert_eq!(entry.counters().bytes, [before.bytes[1], before.bytes[0]]);
+    assert_ne!(before.bytes[0], before.bytes[1]);
+    assert_eq!(entry.responder_endpoint(), initiator);
+    assert_eq!(entry.tcp_flags(), [flags[1], flags[0]]);
 }
 
 /// The naive twin for UDP: a flow per client, ended when the tick at or after last + 60 s has come.
