@@ -68,6 +68,16 @@ impl SeenName {
     }
 }
 
+/// The payload of one packet.
+#[derive(Clone, Copy)]
+struct Segment<'a> {
+    /// Sequence number of its first byte.
+    sequence: u32,
+    payload: &'a [u8],
+    /// The capture has only the beginning of it.
+    cut: bool,
+}
+
 #[derive(Debug, Default)]
 struct Handshake {
     stream: TcpStream,
@@ -124,28 +134,29 @@ impl HandshakeReader {
         }
         // Data on a SYN (RFC 7413) comes behind the number that the SYN itself takes.
         let syn = u32::from(packet.tcp.flags.has(TcpFlags::SYN));
-        let sequence = packet.tcp.sequence.wrapping_add(syn);
-        let cut = packet.payload_is_cut();
+        let segment = Segment {
+            sequence: packet.tcp.sequence.wrapping_add(syn),
+            payload,
+            cut: packet.payload_is_cut(),
+        };
         if let Some(number) = *handshake {
             return match direction {
                 Directed::FromInitiator => {
-                    self.continue_handshake(entry, number, handshake, sequence, payload, cut)
+                    self.continue_handshake(entry, number, handshake, segment)
                 }
                 Directed::FromResponder => Seen::Nothing,
             };
         }
         match direction {
             Directed::FromInitiator if entry.flags.has(FlowFlags::START_KNOWN) => {
-                self.at_known_start(entry, handshake, sequence, payload, cut)
+                self.at_known_start(entry, handshake, segment)
             }
-            Directed::FromInitiator => {
-                self.at_unknown_start(entry, handshake, sequence, payload, cut)
-            }
+            Directed::FromInitiator => self.at_unknown_start(entry, handshake, segment),
             Directed::FromResponder if may_be_swapped(entry) && is_hello_head(payload) => {
                 entry.swap_sides();
-                entry.stream_start = sequence;
+                entry.stream_start = segment.sequence;
                 entry.flags.set(FlowFlags::START_KNOWN);
-                self.beginning(entry, handshake, sequence, payload, cut)
+                self.beginning(entry, handshake, segment)
             }
             Directed::FromResponder => Seen::Nothing,
         }
@@ -167,21 +178,27 @@ impl HandshakeReader {
         &mut self,
         entry: &mut FlowEntry,
         handshake: &mut Option<u32>,
-        sequence: u32,
-        payload: &[u8],
-        cut: bool,
+        segment: Segment<'_>,
     ) -> Seen {
-        let offset = sequence.wrapping_sub(entry.stream_start);
+        let offset = segment.sequence.wrapping_sub(entry.stream_start);
         if offset == 0 {
-            return self.beginning(entry, handshake, sequence, payload, cut);
+            return self.beginning(entry, handshake, segment);
         }
         if offset >= 1 << 31 {
             // Before the beginning, as keep-alives are; perhaps reaching into it.
             let before = offset.wrapping_neg() as usize;
-            return match payload.get(before..) {
-                Some(rest) if !rest.is_empty() => {
-                    let start = entry.stream_start;
-                    self.beginning(entry, handshake, start, rest, cut)
+            return match segment.payload.get(before..) {
+                Some(payload) if !payload.is_empty() => {
+                    let sequence = entry.stream_start;
+                    self.beginning(
+                        entry,
+                        handshake,
+                        Segment {
+                            sequence,
+                            payload,
+                            ..segment
+                        },
+                    )
                 }
                 _ => Seen::Nothing,
             };
@@ -189,7 +206,7 @@ impl HandshakeReader {
         if offset >= self.limits.stream.window_bytes {
             return self.give_up(entry, handshake);
         }
-        self.open(entry, handshake, sequence, payload, cut)
+        self.open(entry, handshake, segment)
     }
 
     #[inline]
@@ -197,14 +214,12 @@ impl HandshakeReader {
         &mut self,
         entry: &mut FlowEntry,
         handshake: &mut Option<u32>,
-        sequence: u32,
-        payload: &[u8],
-        cut: bool,
+        segment: Segment<'_>,
     ) -> Seen {
-        if is_hello_head(payload) {
-            entry.stream_start = sequence;
+        if is_hello_head(segment.payload) {
+            entry.stream_start = segment.sequence;
             entry.flags.set(FlowFlags::START_KNOWN);
-            return self.beginning(entry, handshake, sequence, payload, cut);
+            return self.beginning(entry, handshake, segment);
         }
         entry.looked_at = entry.looked_at.saturating_add(1);
         if entry.looked_at >= MIDSTREAM_LOOKS_MAX {
@@ -219,19 +234,17 @@ impl HandshakeReader {
         &mut self,
         entry: &mut FlowEntry,
         handshake: &mut Option<u32>,
-        sequence: u32,
-        payload: &[u8],
-        cut: bool,
+        segment: Segment<'_>,
     ) -> Seen {
-        match tls::look(payload) {
+        match tls::look(segment.payload) {
             Look::Hello(hello) => conclude(
                 entry,
                 classify(&mut self.name, hello.server_name),
                 hello.ech_offered,
             ),
-            Look::Begins if cut => finish(entry, Coverage::Truncated),
-            Look::Begins => self.open(entry, handshake, sequence, payload, cut),
-            Look::Other if tls::looks_like_record(payload) => {
+            Look::Begins if segment.cut => finish(entry, Coverage::Truncated),
+            Look::Begins => self.open(entry, handshake, segment),
+            Look::Other if tls::looks_like_record(segment.payload) => {
                 finish(entry, Coverage::NoClientHello)
             }
             Look::Other => finish(entry, Coverage::OtherProtocol),
@@ -243,9 +256,7 @@ impl HandshakeReader {
         &mut self,
         entry: &mut FlowEntry,
         handshake: &mut Option<u32>,
-        sequence: u32,
-        payload: &[u8],
-        cut: bool,
+        segment: Segment<'_>,
     ) -> Seen {
         if self.handshakes.in_use() >= self.limits.handshakes_max {
             self.counters.refused_handshakes = self.counters.refused_handshakes.saturating_add(1);
@@ -259,7 +270,7 @@ impl HandshakeReader {
             fresh.stream.reset(entry.stream_start);
             fresh.hello.reset();
         }
-        self.continue_handshake(entry, number, handshake, sequence, payload, cut)
+        self.continue_handshake(entry, number, handshake, segment)
     }
 
     fn continue_handshake(
@@ -267,9 +278,7 @@ impl HandshakeReader {
         entry: &mut FlowEntry,
         number: u32,
         handshake: &mut Option<u32>,
-        sequence: u32,
-        payload: &[u8],
-        cut: bool,
+        segment: Segment<'_>,
     ) -> Seen {
         let Some(open) = self.handshakes.get_mut(number) else {
             return Seen::NoName;
@@ -279,17 +288,20 @@ impl HandshakeReader {
         let hello = &mut open.hello;
         let mut progress = Progress::NeedMore;
         let mut no_room = false;
-        let delivery =
-            open.stream
-                .segment(sequence, payload, &self.limits.stream, room, &mut |bytes| {
-                    if hello.held_bytes().saturating_add(bytes.len())
-                        > room.saturating_add(held_before)
-                    {
-                        no_room = true;
-                    } else if progress == Progress::NeedMore {
-                        progress = hello.feed(bytes);
-                    }
-                });
+        let delivery = open.stream.segment(
+            segment.sequence,
+            segment.payload,
+            &self.limits.stream,
+            room,
+            &mut |bytes| {
+                if hello.held_bytes().saturating_add(bytes.len()) > room.saturating_add(held_before)
+                {
+                    no_room = true;
+                } else if progress == Progress::NeedMore {
+                    progress = hello.feed(bytes);
+                }
+            },
+        );
         self.held_bytes = self
             .held_bytes
             .saturating_sub(held_before)
@@ -316,12 +328,12 @@ impl HandshakeReader {
                 finish(entry, Coverage::NoClientHello)
             }
             Progress::NeedMore if no_room => self.give_up(entry, handshake),
-            Progress::NeedMore if cut => {
+            Progress::NeedMore if segment.cut => {
                 self.close(handshake.take());
                 finish(entry, Coverage::Truncated)
             }
             Progress::NeedMore => {
-                let offset = sequence.wrapping_sub(entry.stream_start);
+                let offset = segment.sequence.wrapping_sub(entry.stream_start);
                 let behind_window = offset < 1 << 31 && offset >= self.limits.stream.window_bytes;
                 if behind_window {
                     self.give_up(entry, handshake)
