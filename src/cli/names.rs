@@ -3,6 +3,7 @@
 use std::io::{BufWriter, Write};
 use std::process::ExitCode;
 
+use anyhow::Context as _;
 use clap::{Args, ValueEnum};
 use comfy_table::presets::UTF8_HORIZONTAL_ONLY;
 use comfy_table::{Cell, CellAlignment, ContentArrangement, Table};
@@ -60,17 +61,7 @@ pub fn run(args: &NamesArgs) -> anyhow::Result<ExitCode> {
         }),
     )?;
     let incomplete = report_inputs(run.source.reports());
-    let mut out = BufWriter::new(std::io::stdout().lock());
-    match args.format {
-        NamesFormat::Json => {
-            for (row, count) in names.rows() {
-                serde_json::to_writer(&mut out, &JsonRow { row, count })?;
-                out.write_all(b"\n")?;
-            }
-        }
-        NamesFormat::Table => write_table(&names, &mut out)?,
-    }
-    out.flush()?;
+    write(args.format, &names).context("cannot write the names")?;
     if names.refused > 0 {
         let _ = writeln!(
             std::io::stderr(),
@@ -85,6 +76,21 @@ pub fn run(args: &NamesArgs) -> anyhow::Result<ExitCode> {
             (false, _) => EXIT_OK,
         },
     ))
+}
+
+fn write(format: NamesFormat, names: &Names) -> anyhow::Result<()> {
+    let mut out = BufWriter::new(std::io::stdout().lock());
+    match format {
+        NamesFormat::Json => {
+            for (row, count) in names.rows() {
+                serde_json::to_writer(&mut out, &JsonRow { row, count })?;
+                out.write_all(b"\n")?;
+            }
+        }
+        NamesFormat::Table => write_table(names, &mut out)?,
+    }
+    out.flush()?;
+    Ok(())
 }
 
 fn write_table(names: &Names, out: &mut dyn Write) -> std::io::Result<()> {

@@ -103,7 +103,7 @@ pub fn run(args: &ReplayArgs) -> anyhow::Result<ExitCode> {
     let incomplete = report_inputs(run.source.reports());
     let nothing_read = incomplete && summary.frames.frames == 0;
     if !nothing_read {
-        write_summary(args, &summary)?;
+        write_summary(args, &summary).context("cannot write the report")?;
     }
     anyhow::ensure!(
         holds,

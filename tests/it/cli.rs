@@ -192,6 +192,26 @@ fn events_never_overwrite_a_capture() {
         1,
     );
     assert!(full.contains("cannot write events"), "{full}");
+    for (command, words) in [
+        ("replay", "cannot write the report"),
+        ("names", "cannot write the names"),
+    ] {
+        let full = std::fs::OpenOptions::new()
+            .write(true)
+            .open("/dev/full")
+            .unwrap();
+        let output = std::process::Command::new(env!("CARGO_BIN_EXE_avscope"))
+            .arg(command)
+            .arg(&capture)
+            .stdout(full)
+            .output()
+            .unwrap();
+        assert_eq!(output.status.code(), Some(1));
+        assert!(
+            String::from_utf8_lossy(&output.stderr).contains(words),
+            "{command}"
+        );
+    }
 }
 
 #[test]

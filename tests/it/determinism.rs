@@ -124,31 +124,34 @@ fn tables_that_are_far_too_small_evict_the_same_flows_for_any_number_of_workers(
 #[test]
 fn cutting_the_capture_into_files_does_not_show() {
     let folder = tempfile::tempdir().unwrap();
-    let path = capture(folder.path(), Shape::ShortTls, None, Some(2_000));
-    let content = std::fs::read(&path).unwrap();
-    let (header, records) = records(&content);
+    let hellos = capture(folder.path(), Shape::ShortTls, None, Some(2_000));
     // Behind the first segment of a hello that goes on in the next one.
-    let inside_hellos: Vec<usize> = (1..records.len())
-        .filter(|at| ends_inside_a_hello(&records[at - 1][16..]))
+    assert_cuts_do_not_show(folder.path(), &hellos, ends_inside_a_hello);
+    let office = capture(folder.path(), Shape::Office, Some(30_000), None);
+    // Behind an answer of DNS, before the flow to the address.
+    assert_cuts_do_not_show(folder.path(), &office, comes_from_port_53);
+}
+
+/// Cuts behind the first forty frames for which `behind` holds, in the middle, and every 997 frames.
+fn assert_cuts_do_not_show(folder: &Path, path: &Path, behind: fn(&[u8]) -> bool) {
+    let content = std::fs::read(path).unwrap();
+    let (header, records) = records(&content);
+    let chosen: Vec<usize> = (1..records.len())
+        .filter(|at| behind(&records[at - 1][16..]))
         .take(40)
         .collect();
-    assert!(
-        inside_hellos.len() >= 10,
-        "hellos are split: {}",
-        inside_hellos.len()
-    );
-    let middle = records.len() / 2;
-    let every = |step: usize| (step..records.len()).step_by(step).collect::<Vec<_>>();
-    let reference = run(&[path], &Way::default());
+    assert!(chosen.len() >= 10, "{} places to cut", chosen.len());
+    let every = (997..records.len()).step_by(997).collect();
+    let reference = run(&[path.to_owned()], &Way::default());
     for (name, cuts) in [
-        ("inside-hellos", inside_hellos),
-        ("in-the-middle", vec![middle]),
-        ("every-997-frames", every(997)),
+        ("chosen", chosen),
+        ("middle", vec![records.len() / 2]),
+        ("every", every),
     ] {
         let mut paths = Vec::new();
         let mut from = 0;
         for (number, until) in cuts.into_iter().chain([records.len()]).enumerate() {
-            let part = folder.path().join(format!("{name}-{number:04}.pcap"));
+            let part = folder.join(format!("{name}-{number:04}.pcap"));
             let mut bytes = header.to_vec();
             bytes.extend(records[from..until].concat());
             std::fs::write(&part, bytes).unwrap();
@@ -156,16 +159,25 @@ fn cutting_the_capture_into_files_does_not_show() {
             from = until;
         }
         for workers in [1, 3] {
-            let other = run(
-                &paths,
-                &Way {
-                    workers,
-                    ..Way::default()
-                },
+            let way = Way {
+                workers,
+                ..Way::default()
+            };
+            assert_same(
+                &reference,
+                &run(&paths, &way),
+                &format!("{name}, {workers} workers"),
             );
-            assert_same(&reference, &other, &format!("{name}, {workers} workers"));
         }
     }
+}
+
+fn comes_from_port_53(frame: &[u8]) -> bool {
+    let packet = etherparse::SlicedPacket::from_ethernet(frame);
+    matches!(
+        packet.map(|packet| packet.transport),
+        Ok(Some(etherparse::TransportSlice::Udp(udp))) if udp.source_port() == 53
+    )
 }
 
 /// Whether a frame's payload begins a TLS record of a hello and ends before the record does.
