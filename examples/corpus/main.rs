@@ -1,4 +1,4 @@
-//! How many of the names that another tool found in real captures avscope finds: `cargo run --release --example corpus`.
+//! How many of the names that another tool found in real captures avscope finds: `make corpus`.
 #![allow(
     clippy::print_stdout,
     clippy::disallowed_macros,
