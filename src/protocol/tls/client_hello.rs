@@ -63,16 +63,31 @@ impl<'a> ClientHello<'a> {
         let extensions_len = body.u16()?;
         let mut extensions = body.sub(usize::from(extensions_len))?;
         while !extensions.is_empty() {
-            let kind = extensions.u16()?;
-            let len = extensions.u16()?;
-            let value = extensions.sub(usize::from(len))?;
-            match kind {
-                SERVER_NAME => hello.server_name = server_name(value)?,
-                ENCRYPTED_CLIENT_HELLO | ENCRYPTED_SERVER_NAME => hello.ech_offered = true,
-                _ => {}
+            if let Err(damage) = hello.extension(&mut extensions) {
+                // A name that was read before the damage is not lost to it.
+                return match hello.server_name {
+                    ServerName::Absent => Err(damage),
+                    _ => Ok(hello),
+                };
             }
         }
         Ok(hello)
+    }
+
+    #[inline]
+    fn extension(&mut self, extensions: &mut Reader<'a>) -> Result<(), Truncated> {
+        let kind = extensions.u16()?;
+        let len = extensions.u16()?;
+        let value = extensions.sub(usize::from(len))?;
+        match kind {
+            // A second one is forbidden (RFC 8446 §4.2): the first counts.
+            SERVER_NAME if self.server_name == ServerName::Absent => {
+                self.server_name = server_name(value)?;
+            }
+            ENCRYPTED_CLIENT_HELLO | ENCRYPTED_SERVER_NAME => self.ech_offered = true,
+            _ => {}
+        }
+        Ok(())
     }
 }
 

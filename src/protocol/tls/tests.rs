@@ -140,6 +140,28 @@ fn what_the_server_name_can_be() {
 }
 
 #[test]
+fn the_first_of_two_names_counts_and_damage_behind_a_name_does_not() {
+    let two = records(
+        &body(&[
+            sni(b"first.example"),
+            (43, vec![2, 3, 4]),
+            sni(b"second.example"),
+        ]),
+        1 << 14,
+    );
+    assert_eq!(name_of(look(&two)), b"first.example");
+    let mut damaged = body(&[sni(b"update.eset.com"), (10, vec![0, 2, 0, 29])]);
+    let at = damaged.len() - 6;
+    damaged[at + 1] = 99;
+    let stream = records(&damaged, 1 << 14);
+    assert_eq!(name_of(look(&stream)), b"update.eset.com");
+    let mut nameless = body(&[(10, vec![0, 2, 0, 29])]);
+    let at = nameless.len() - 6;
+    nameless[at + 1] = 99;
+    assert_eq!(look(&records(&nameless, 1 << 14)), Look::Other);
+}
+
+#[test]
 fn ech_is_marked_and_the_outer_name_kept() {
     for kind in [0xfe0d, 0xffce] {
         let stream = records(
