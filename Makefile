@@ -26,7 +26,7 @@ help:
 demo: build
 	@echo
 	@echo "avscope replay pcaps/demo.pcap"
-	@./target/release/avscope replay pcaps/demo.pcap
+	@$${CARGO_TARGET_DIR:-target}/release/avscope replay pcaps/demo.pcap
 
 build:
 	@$(RUN) build $(CARGO) build --release --locked

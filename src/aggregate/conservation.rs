@@ -1,4 +1,4 @@
-//! Law 1: what was read equals what is accounted for, added up on two ways that share no counter.
+//! Law 1: what came in equals what is accounted for.
 
 /// Two sums that must be the same.
 #[derive(Clone, Debug, PartialEq, Eq)]

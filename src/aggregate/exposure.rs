@@ -172,13 +172,21 @@ impl Exposures {
         }
     }
 
-    /// Adds what a flow carried.
-    pub fn carried(&mut self, host: Address, rule: RuleMatch, traffic: Traffic, until: Timestamp) {
+    /// Adds what a flow carried. False if its exposure had found no room.
+    pub fn carried(
+        &mut self,
+        host: Address,
+        rule: RuleMatch,
+        traffic: Traffic,
+        until: Timestamp,
+    ) -> bool {
         let number = self.by_rule.get(&(host, rule.rule));
-        if let Some(exposure) = number.and_then(|number| self.all.get_mut(*number as usize)) {
-            exposure.traffic += traffic;
-            exposure.last_seen = exposure.last_seen.max(until);
-        }
+        let Some(exposure) = number.and_then(|number| self.all.get_mut(*number as usize)) else {
+            return false;
+        };
+        exposure.traffic += traffic;
+        exposure.last_seen = exposure.last_seen.max(until);
+        true
     }
 
     /// The number of the exposure that a rule leads to, a new one where there is none; `None` if there is no room.

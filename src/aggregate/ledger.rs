@@ -27,6 +27,10 @@ pub struct LedgerCounters {
     pub names_attributed: u64,
     /// Names that a rule knows in flows whose client is not home: nobody's exposure.
     pub attributed_without_home: u64,
+    /// Bytes of attributed flows whose client is not home.
+    pub bytes_without_home: u64,
+    /// Bytes of attributed flows whose exposure found no room.
+    pub bytes_refused: u64,
     /// Flows that ended, by side of the border.
     pub flows_by_locality: [u64; Locality::COUNT],
 }
@@ -160,8 +164,11 @@ impl Ledger {
             attributed.map(|(kind, _)| kind),
             traffic,
         );
-        if let (Some((_, found)), Some(host)) = (attributed, self.host(&record.initiator)) {
-            self.exposures.carried(host, found, traffic, record.end);
+        let Some((_, found)) = attributed else { return };
+        match self.host(&record.initiator) {
+            None => self.counters.bytes_without_home += traffic.bytes(),
+            Some(host) if self.exposures.carried(host, found, traffic, record.end) => {}
+            Some(_) => self.counters.bytes_refused += traffic.bytes(),
         }
     }
 

@@ -1,7 +1,10 @@
 //! What `replay` and `names` share: the captures, and how they are read.
 
+use std::collections::HashMap;
 use std::io::Write;
-use std::path::PathBuf;
+use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use anyhow::Context as _;
@@ -12,6 +15,7 @@ use crate::aggregate::EventRef;
 use crate::attribute::Ruleset;
 use crate::capture::{CaptureFiles, DamageKind, FileReport};
 use crate::config::{self, Limits};
+use crate::model::printable;
 use crate::pipeline::{self, EventSink, Outcome, Settings};
 
 /// Captures and how to read them.
@@ -99,8 +103,39 @@ impl CaptureArgs {
         )?)
     }
 
+    /// Standard input can be read once; a file that is named twice is counted twice, which is hardly meant.
+    fn refuse_or_warn_of_repetition(&self) -> anyhow::Result<()> {
+        let stdin = self
+            .paths
+            .iter()
+            .filter(|path| path.as_os_str() == "-")
+            .count();
+        anyhow::ensure!(
+            stdin < 2,
+            "- is given {stdin} times: standard input can be read once"
+        );
+        let mut seen = HashMap::new();
+        for path in &self.paths {
+            let Ok(file) = std::fs::metadata(path) else {
+                continue;
+            };
+            if file.is_file()
+                && let Some(before) = seen.insert((file.dev(), file.ino()), path)
+            {
+                let _ = writeln!(
+                    std::io::stderr(),
+                    "avscope: {} and {} are one file: it is read and counted twice",
+                    shown(before),
+                    shown(path)
+                );
+            }
+        }
+        Ok(())
+    }
+
     /// Reads everything; `sink` hears all events in order.
     pub fn read(&self, settings: &Settings, sink: &mut dyn EventSink) -> anyhow::Result<Run> {
+        self.refuse_or_warn_of_repetition()?;
         let progress = Progress::start(&self.paths, self.quiet);
         let mut source = Watched::new(CaptureFiles::new(self.paths.clone()), progress.as_ref());
         let outcome = pipeline::replay(&mut source, settings, sink);
@@ -118,10 +153,10 @@ pub fn report_inputs(reports: &[FileReport]) -> bool {
     let mut incomplete = false;
     let mut stderr = std::io::stderr().lock();
     for report in reports {
-        let path = report.path.display();
+        let path = shown(&report.path);
         if let Some(error) = &report.error {
             incomplete = true;
-            let _ = writeln!(stderr, "avscope: {error}");
+            let _ = writeln!(stderr, "avscope: {}", printable(error.as_bytes()));
         }
         if let Some(damage) = report.damage {
             incomplete = true;
@@ -135,6 +170,11 @@ pub fn report_inputs(reports: &[FileReport]) -> bool {
         }
     }
     incomplete
+}
+
+/// A path that cannot move the cursor of a terminal.
+fn shown(path: &Path) -> String {
+    printable(path.as_os_str().as_bytes()).into_owned()
 }
 
 fn what_happened(kind: DamageKind) -> &'static str {

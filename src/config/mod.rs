@@ -49,6 +49,16 @@ pub enum ConfigError {
         /// The limit.
         name: &'static str,
     },
+    /// More than any machine could hold.
+    #[error("{name} is {value}: more than avscope can hold; give at most {most}")]
+    TooLarge {
+        /// The limit.
+        name: &'static str,
+        /// What was asked for.
+        value: usize,
+        /// What can be.
+        most: usize,
+    },
     /// More workers than there are shards.
     #[error(
         "{workers} workers: there can be 1 to {SHARDS}, one for each of the {SHARDS} parts that flows are divided into"
@@ -86,16 +96,21 @@ pub fn offline(
     if !(1..=SHARDS).contains(&workers) {
         return Err(ConfigError::Workers { workers });
     }
-    for (name, value) in [
-        ("--flows-max", limits.flows_max),
-        ("--names-max", limits.names_max),
-        ("--handshakes-max", limits.handshakes_max),
-        ("--handshake-bytes-max", limits.handshake_bytes_max),
-        ("--exposures-max", limits.exposures_max),
-        ("--batch-frames", batch_frames),
+    for (name, value, most) in [
+        // 36 GB of flows; address space for them is reserved at the start.
+        ("--flows-max", limits.flows_max, 1 << 28),
+        ("--names-max", limits.names_max, 1 << 28),
+        ("--handshakes-max", limits.handshakes_max, 1 << 24),
+        ("--handshake-bytes-max", limits.handshake_bytes_max, 1 << 36),
+        ("--exposures-max", limits.exposures_max, 1 << 24),
+        // More than a batch of packets that fits a cache brings nothing.
+        ("--batch-frames", batch_frames, 1 << 16),
     ] {
         if value == 0 {
             return Err(ConfigError::Zero { name });
+        }
+        if value > most {
+            return Err(ConfigError::TooLarge { name, value, most });
         }
     }
     let home = if home_networks.is_empty() {

@@ -13,7 +13,7 @@ closed_set! {
         IdleTimeout = "idle_timeout",
         /// The flow goes on; this is what it carried so far.
         ActiveTimeout = "active_timeout",
-        /// TCP ended by FIN from both sides, or by RST.
+        /// TCP ended by FIN from both sides, by RST, or by a new connection on the same ports.
         EndOfFlow = "end_of_flow",
         /// The input ended.
         ForcedEnd = "forced_end",

@@ -278,7 +278,7 @@ impl FlowTable {
         }
     }
 
-    /// Ends every flow, in order of `seq`.
+    /// All flows held, those that opened first first: `seq` of the first packet, and the entry's number.
     pub fn numbers_by_age(&self) -> Vec<(u64, u32)> {
         let mut numbers: Vec<(u64, u32)> = self
             .flows()

@@ -80,7 +80,10 @@ impl TcpStream {
 
     /// Gives back memory that an unusual stream needed.
     pub fn shrink(&mut self, keep: usize) {
+        /// Waiting segments that a usual stream has.
+        const KEEP_WAITING: usize = 16;
         self.waiting.clear();
+        self.waiting.shrink_to(KEEP_WAITING);
         self.bytes.clear();
         self.bytes.shrink_to(keep);
     }

@@ -10,7 +10,7 @@ use crate::protocol::tls::{self, HelloAssembler, Look, ServerName};
 /// In the middle of a flow, so many payload packets of the client are looked at for the beginning of a hello.
 const MIDSTREAM_LOOKS_MAX: u8 = 8;
 /// A buffer that grew beyond this is given back to the system when its flow is done with it.
-const KEEP_BYTES: usize = 4 << 10;
+const KEEP_BYTES: usize = 2 << 10;
 
 /// Bounds of one shard.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -1,11 +1,14 @@
-//! A finished run → law 1: frames, packets, flows and bytes, each added up on two ways that share no counter.
+//! A finished run → law 1: frames, packets, flows and bytes, each as counted where it came in and where it ended.
+//!
+//! The two sides of an equation are counters of their own, in different stages for packets, flows and bytes of flows; what one
+//! stage counts alone (frames by outcome, bytes outside flows) is compared within it.
 
 use super::Outcome;
 use crate::aggregate::{Conservation, Equation, Ledger};
 use crate::capture::FileReport;
 use crate::decode::{NotIp, Undecodable};
 use crate::flow::FlowEndReason;
-use crate::model::Locality;
+use crate::model::{Coverage, EvidenceKind, Locality};
 
 /// Everything that must add up.
 pub fn conservation(outcome: &Outcome, ledger: &Ledger, inputs: &[FileReport]) -> Conservation {
@@ -27,7 +30,15 @@ pub fn conservation(outcome: &Outcome, ledger: &Ledger, inputs: &[FileReport]) -
     let ended = FlowEndReason::ALL
         .iter()
         .map(|reason| (reason.as_str(), counters.flows_ended[reason.index()]));
-    let grand_total = bytes.grand_total();
+    let attributed = Locality::ALL
+        .iter()
+        .map(|locality| bytes.cell(*locality, Coverage::Attributed).bytes())
+        .sum();
+    let exposed = ledger
+        .exposures()
+        .iter()
+        .map(|(_, exposure)| exposure.traffic.bytes())
+        .sum();
     let outside = frames.outside_flows.grand_total();
     Conservation {
         equations: vec![
@@ -75,12 +86,21 @@ pub fn conservation(outcome: &Outcome, ledger: &Ledger, inputs: &[FileReport]) -
                 parts: vec![("in the account", outside.bytes())],
             },
             Equation {
-                what: "bytes in the account",
-                total: grand_total.bytes() + outside.bytes(),
-                parts: vec![(
-                    "read from IP headers",
-                    frames.packet_bytes + frames.outside_flow_bytes,
-                )],
+                what: "bytes attributed",
+                total: attributed,
+                parts: vec![
+                    ("in exposures", exposed),
+                    ("of clients outside", counters.bytes_without_home),
+                    ("refused", counters.bytes_refused),
+                ],
+            },
+            Equation {
+                what: "bytes attributed outbound",
+                total: bytes.cell(Locality::Outbound, Coverage::Attributed).bytes(),
+                parts: EvidenceKind::ALL
+                    .iter()
+                    .map(|kind| (kind.as_str(), bytes.attributed_by(*kind).bytes()))
+                    .collect(),
             },
         ],
     }

@@ -36,7 +36,7 @@ pub struct ShardCounters {
     pub handshakes: HandshakeCounters,
     /// Names that found no room: seen and reported, but missing in the record of their flow.
     pub refused_names: u64,
-    /// Bytes counted to flows that a shard still held when its counters were read.
+    /// Flows that a shard still held when its counters were read.
     pub active_flows: u64,
 }
 

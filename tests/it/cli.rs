@@ -215,6 +215,19 @@ fn events_never_overwrite_a_capture() {
 }
 
 #[test]
+fn an_input_given_twice_is_noticed_and_a_path_cannot_move_the_cursor() {
+    let demo = pcaps().join("link-types/raw-ip.pcap");
+    let demo = demo.to_str().unwrap();
+    assert!(stderr_of(&["names", "-", "-"], 1).contains("standard input can be read once"));
+    assert!(stderr_of(&["names", demo, demo], 0).contains("counted twice"));
+    let words = stderr_of(&["names", "no\u{1b}[31mne.pcap"], 1);
+    assert!(
+        words.contains("no\\x1b[31mne.pcap") && !words.contains('\u{1b}'),
+        "{words}"
+    );
+}
+
+#[test]
 fn explain_says_what_why_and_how_sure() {
     for (what, words) in [
         (
@@ -274,6 +287,9 @@ fn limits_that_cannot_work_are_refused() {
         &["--workers", "0"][..],
         &["--workers", "65"],
         &["--flows-max", "0"],
+        &["--flows-max", "99999999999999"],
+        &["--names-max", "18446744073709551615"],
+        &["--batch-frames", "18446744073709551615"],
         &["--home-net", "10.0.0.0/40"],
     ] {
         let mut all = vec!["replay"];
