@@ -87,7 +87,7 @@ impl FlowTable {
             free: NONE,
             in_use: 0,
             capacity,
-            index: Index::with_capacity(capacity),
+            index: Index::new(),
             wheel: Wheel::new(),
             seed,
             timeouts,
@@ -384,13 +384,11 @@ impl FlowTable {
 
     /// Gives an entry, which is in no list of the wheel, back.
     fn release(&mut self, number: u32) {
-        let (entries, seed) = (&self.entries, self.seed);
-        let hash_of = |number: u32| {
-            entries
-                .get(number as usize)
-                .map_or(0, |entry| entry.key.hash(seed))
-        };
-        self.index.remove(hash_of(number), number, hash_of);
+        let hash = self
+            .entries
+            .get(number as usize)
+            .map_or(0, |entry| entry.key.hash(self.seed));
+        self.index.remove(hash, number);
         if let Some(entry) = self.entries.get_mut(number as usize) {
             entry.flags = FlowFlags::default();
             entry.wheel_next = self.free;
