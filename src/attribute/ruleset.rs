@@ -249,11 +249,6 @@ impl Ruleset {
         self.vendors.get(at)
     }
 
-    /// The rule with this id text.
-    pub fn rule_by_id(&self, id: &str) -> Option<&Rule> {
-        self.rules.iter().find(|rule| rule.id == id)
-    }
-
     /// Text of the pattern that decided.
     pub fn pattern(&self, found: RuleMatch) -> &str {
         self.patterns
@@ -277,11 +272,6 @@ impl Ruleset {
     /// Every rule, ordered by vendor and place in the file.
     pub fn rules(&self) -> impl ExactSizeIterator<Item = &Rule> {
         self.rules.iter()
-    }
-
-    /// How many patterns all rules have.
-    pub fn pattern_count(&self) -> usize {
-        self.patterns.len()
     }
 
     /// A digest over the texts of all rule files, 32 hexadecimal digits; the order of reading does not matter.

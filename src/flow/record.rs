@@ -45,12 +45,6 @@ impl Counters {
         }
     }
 
-    /// Bytes both ways.
-    pub fn bytes_total(&self) -> u64 {
-        let [a, b] = self.bytes;
-        a.saturating_add(b)
-    }
-
     /// Packets both ways.
     pub fn packets_total(&self) -> u64 {
         let [a, b] = self.packets;

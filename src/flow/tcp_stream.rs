@@ -63,16 +63,6 @@ impl TcpStream {
         self.bytes.clear();
     }
 
-    /// Bytes delivered so far.
-    pub fn delivered(&self) -> u32 {
-        self.delivered
-    }
-
-    /// Whether segments wait behind a gap.
-    pub fn has_gap(&self) -> bool {
-        !self.waiting.is_empty()
-    }
-
     /// Memory held for waiting segments.
     pub fn held_bytes(&self) -> usize {
         self.bytes.len()
