@@ -7,6 +7,7 @@
 )]
 
 use super::*;
+use crate::attribute::SourceFile;
 
 const HEAD: &str = r#"format = 1
 [vendor]
@@ -125,8 +126,107 @@ fn a_negative_that_any_rule_judges_fails() {
         rule("a", "update", "\"*.acme.com\"", PROOF),
         negative.to_owned(),
     ]);
-    assert_eq!(report.failed_samples.len(), 1);
-    assert!(report.failed_samples[0].message.contains("shared"));
+    assert_eq!(report.contradicting.len(), 1);
+    assert!(report.contradicting[0].message.contains("shared"));
+}
+
+#[test]
+fn a_rule_within_a_negative_contradicts() {
+    let negative =
+        "[[negative]]\npatterns = [\"*.acme.com\"]\nwhy = \"shared\"\nsource = \"list\"\n";
+    let report = report(&[
+        rule("a", "update", "\"a.acme.com\"", PROOF),
+        negative.to_owned(),
+    ]);
+    assert_eq!(report.contradicting.len(), 1);
+    assert!(report.contradicting[0].message.contains("acme.update.a"));
+}
+
+/// A rule without names, with other keys instead.
+fn bare(id: &str, purpose: &str, more: &str) -> String {
+    rule(id, purpose, "", more).replace("patterns = []\n", "")
+}
+
+#[test]
+fn samples_of_every_kind_are_run() {
+    let good = report(&[
+        bare(
+            "a",
+            "update",
+            "user_agents = [\"AcmeUpdate/*\"]\nuris = [\"/acme/*.vpx\"]\n[rule.samples]\n\
+             match = [{ user_agent = \"AcmeUpdate/1\", source = \"other\" }, { uri = \"/acme/x.vpx\" }]\n\
+             no_match_user_agents = [\"acmeupdate/1\"]\nno_match_uris = [\"/acme/x.vpx?y\"]",
+        ),
+        bare(
+            "network",
+            "unknown",
+            "networks = [\"192.0.2.0/24\"]\nindicates = \"contact\"\n[rule.samples]\nmatch = [{ address = \"192.0.2.9\" }]",
+        )
+        .replace("\"high\"", "\"low\""),
+    ]);
+    assert!(good.passed(), "{good:?}");
+    assert_eq!((good.user_agents, good.uris, good.networks), (1, 1, 1));
+    assert_eq!(good.unproven.len(), 1, "the network has no other source");
+    let samples = Samples {
+        elsewhere: 1,
+        own: 0,
+        constructed: 2,
+        negative: 2,
+    };
+    assert_eq!(good.samples, samples);
+    let wrong = report(&[bare(
+        "a",
+        "update",
+        "user_agents = [\"AcmeUpdate/*\"]\n[rule.samples]\nmatch = [{ uri = \"/acme\" }, { user_agent = \"Acme\" }]\n\
+         no_match_user_agents = [\"AcmeUpdate/2\"]",
+    )]);
+    assert_eq!(wrong.failed_samples.len(), 3);
+}
+
+#[test]
+fn globs_are_compared_with_each_other() {
+    let shadowed = report(&[bare(
+        "a",
+        "update",
+        "user_agents = [\"Acme*\", \"AcmeUpdate/*\"]\n[rule.samples]\nmatch = [{ user_agent = \"Acme\" }]",
+    )]);
+    assert_eq!(shadowed.shadowed.len(), 1);
+    let both = report(&[
+        bare("a", "update", "uris = [\"/acme\"]"),
+        bare("b", "telemetry", "uris = [\"/acme\"]"),
+    ]);
+    assert_eq!(both.contradicting.len(), 1);
+}
+
+#[test]
+fn dated_rules_are_listed() {
+    let dated = report(&[rule(
+        "a",
+        "update",
+        "\"a.acme.com\"",
+        &format!("valid_until = 2017-12-31\n{PROOF}"),
+    )]);
+    assert!(dated.passed());
+    assert!(
+        dated.dated[0]
+            .message
+            .ends_with("from not known until 2017-12-31")
+    );
+}
+
+#[test]
+fn networks_claim_no_more_than_a_contact() {
+    let message = |more: &str| {
+        file(&[bare("a", "unknown", more)])
+            .expect_err("wrong")
+            .to_string()
+    };
+    assert!(message("networks = [\"192.0.2.0/24\"]").contains("indicates"));
+    assert!(message("networks = [\"192.0.2.1/24\"]").contains("write 192.0.2.0/24"));
+    assert!(message("networks = [\"0.0.0.0/0\"]").contains("no vendor"));
+    assert!(message("uris = [\"index\"]").contains("begins with"));
+    assert!(message("user_agents = [\"*\"]").contains("too much"));
+    assert!(message("").contains("no pattern"));
 }
 
 #[test]
@@ -279,7 +379,7 @@ fn shipped_files_fit_the_schema_and_the_schema_fits_the_words() {
             .collect::<Vec<_>>()
     );
     assert_eq!(
-        words(&format!("{rule}/source_class/enum")),
+        words("/$defs/source_class/enum"),
         crate::model::SourceClass::ALL
             .iter()
             .map(|w| w.as_str())
@@ -302,6 +402,13 @@ fn shipped_files_fit_the_schema_and_the_schema_fits_the_words() {
     assert_eq!(
         words("/$defs/relation/enum"),
         super::super::EngineRelation::ALL
+            .iter()
+            .map(|w| w.as_str())
+            .collect::<Vec<_>>()
+    );
+    assert_eq!(
+        words("/$defs/visibility/enum"),
+        super::super::Visibility::ALL
             .iter()
             .map(|w| w.as_str())
             .collect::<Vec<_>>()

@@ -14,7 +14,7 @@
     clippy::panic
 )]
 
-use super::rule_file::{NAME_LENGTH_MAX, NamePattern};
+use super::name_pattern::{NAME_LENGTH_MAX, NamePattern};
 
 /// Marks a slot without a pattern of that kind, and a slot not in use.
 const NONE: u32 = u32::MAX;
@@ -40,7 +40,7 @@ const FREE: Slot = Slot {
     wildcard: NONE,
 };
 
-/// Compiled patterns; the number of a pattern is its position in the list it was built from.
+/// Compiled patterns, each with the number that was given to it.
 #[derive(Clone, Debug)]
 pub(crate) struct Matcher {
     text: String,
@@ -56,11 +56,11 @@ pub(crate) struct Duplicate {
 }
 
 impl Matcher {
-    /// Compiles patterns; fails on the first that occurs twice.
-    pub fn build(patterns: &[NamePattern<'_>]) -> Result<Self, Duplicate> {
+    /// Compiles patterns under their numbers; fails on the first that occurs twice.
+    pub fn build(patterns: &[(u32, NamePattern<'_>)]) -> Result<Self, Duplicate> {
         let labels: usize = patterns
             .iter()
-            .map(|pattern| pattern.base.split('.').count())
+            .map(|(_, pattern)| pattern.base.split('.').count())
             .sum();
         // At most half full, so that probing soon meets a free slot.
         let capacity = labels.saturating_mul(2).max(16).next_power_of_two();
@@ -69,8 +69,8 @@ impl Matcher {
             slots: vec![FREE; capacity],
             mask: capacity.saturating_sub(1),
         };
-        for (number, pattern) in patterns.iter().enumerate() {
-            matcher.insert(u32::try_from(number).unwrap_or(NONE), *pattern)?;
+        for &(number, pattern) in patterns {
+            matcher.insert(number, pattern)?;
         }
         Ok(matcher)
     }
@@ -228,9 +228,9 @@ pub fn fuzz_matcher(name: &[u8]) {
         "*.vendor.example",
         "a.ksn.vendor.example",
     ];
-    let parsed: Vec<NamePattern<'_>> = patterns
-        .iter()
-        .filter_map(|text| NamePattern::parse(text).ok())
+    let parsed: Vec<(u32, NamePattern<'_>)> = (0..)
+        .zip(patterns)
+        .filter_map(|(number, text)| Some((number, NamePattern::parse(text).ok()?)))
         .collect();
     if let Ok(matcher) = Matcher::build(&parsed) {
         assert!(
@@ -241,7 +241,7 @@ pub fn fuzz_matcher(name: &[u8]) {
 }
 
 /// The definition, written down plainly: compare labels with every pattern, keep the most specific.
-fn naive(patterns: &[NamePattern<'_>], name: &[u8]) -> Option<u32> {
+fn naive(patterns: &[(u32, NamePattern<'_>)], name: &[u8]) -> Option<u32> {
     let name = name.strip_suffix(b".").unwrap_or(name);
     let labels = |bytes: &[u8]| -> Vec<Vec<u8>> {
         bytes
@@ -256,7 +256,6 @@ fn naive(patterns: &[NamePattern<'_>], name: &[u8]) -> Option<u32> {
     }
     patterns
         .iter()
-        .enumerate()
         .filter(|(_, pattern)| {
             let base = labels(pattern.base.as_bytes());
             if pattern.wildcard {
@@ -266,7 +265,7 @@ fn naive(patterns: &[NamePattern<'_>], name: &[u8]) -> Option<u32> {
             }
         })
         .max_by_key(|(_, pattern)| (!pattern.wildcard, pattern.base.len()))
-        .and_then(|(number, _)| u32::try_from(number).ok())
+        .map(|&(number, _)| number)
 }
 
 #[cfg(test)]
@@ -281,9 +280,12 @@ mod tests {
     use proptest::prelude::*;
 
     fn found(patterns: &[&str], name: &str) -> Option<String> {
-        let parsed: Vec<_> = patterns
-            .iter()
-            .map(|text| NamePattern::parse(text).unwrap())
+        let parsed: Vec<_> = (0..)
+            .zip(
+                patterns
+                    .iter()
+                    .map(|text| NamePattern::parse(text).unwrap()),
+            )
             .collect();
         let matcher = Matcher::build(&parsed).unwrap();
         let number = matcher.find(name.as_bytes())?;
@@ -370,9 +372,8 @@ mod tests {
 
     #[test]
     fn the_same_pattern_twice_is_refused() {
-        let parsed: Vec<_> = ["*.a.com", "a.com", "*.a.com"]
-            .iter()
-            .map(|text| NamePattern::parse(text).unwrap())
+        let parsed: Vec<_> = (0..)
+            .zip(["*.a.com", "a.com", "*.a.com"].map(|text| NamePattern::parse(text).unwrap()))
             .collect();
         assert_eq!(
             Matcher::build(&parsed).unwrap_err(),
@@ -397,7 +398,7 @@ mod tests {
         ) {
             let owned: Vec<(String, bool)> = bases.into_iter().collect();
             let patterns: Vec<_> =
-                owned.iter().map(|(base, wildcard)| NamePattern { base, wildcard: *wildcard }).collect();
+                (0..).zip(owned.iter().map(|(base, wildcard)| NamePattern { base, wildcard: *wildcard })).collect();
             let matcher = Matcher::build(&patterns).expect("a set has no duplicates");
             for name in names.iter().chain(&more) {
                 prop_assert_eq!(matcher.find(name.as_bytes()), naive(&patterns, name.as_bytes()), "{}", name);

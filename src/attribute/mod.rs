@@ -1,23 +1,29 @@
-//! Rule files in, verdicts about names out: which vendor, product and purpose a name stands for.
+//! Rule files in, verdicts out: which vendor, product and purpose a name, a User-Agent, a URI or a network stands for.
 //!
 //! **Invariants**: a [`Ruleset`] never changes once built; a look-up allocates nothing and cannot panic;
 //! a rule file that is wrong in any way yields an error that names file and line, and no rules.
 
+mod builder;
 pub mod check;
 mod confidence;
 mod error;
+mod facts;
+mod glob;
 mod matcher;
+mod name_pattern;
+mod networks;
 mod rule_file;
 mod ruleset;
 mod source_files;
+mod validity;
 
 pub use confidence::attributed_confidence;
 pub use error::RulesError;
+pub use facts::{Certificate, Detectability, Engine, EngineLicence, EngineUse, Negative, Vendor};
+pub use glob::{Glob, GlobProblem, fuzz_glob};
 pub use matcher::fuzz_matcher;
-pub use rule_file::{
-    EngineRelation, Indicates, NamePattern, PatternProblem, WireProtocol, fuzz_rule_file,
-};
-pub use ruleset::{
-    Engine, EngineUse, Rule, RuleId, RuleMatch, Ruleset, ValidityDate, Vendor, VendorId,
-};
+pub use name_pattern::{NamePattern, PatternProblem};
+pub use rule_file::{EngineRelation, Indicates, Visibility, WireProtocol, fuzz_rule_file};
+pub use ruleset::{PatternKind, Rule, RuleId, RuleMatch, Ruleset, VendorId};
 pub use source_files::{RuleFiles, SourceFile};
+pub use validity::{Validity, ValidityDate};

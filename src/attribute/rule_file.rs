@@ -8,15 +8,13 @@ use serde::Deserialize;
 use toml::Spanned;
 
 use super::error::RulesError;
-use super::ruleset::ValidityDate;
+use super::glob::Glob;
+use super::name_pattern::{NAME_LENGTH_MAX, NamePattern};
+use super::validity::{Validity, ValidityDate};
 use crate::model::{Confidence, CountryCode, Purpose, SourceClass, closed_set};
 
 /// The only version of the format so far; the key `format` of every file says it.
 const FORMAT: u32 = 1;
-/// Longest name in DNS text form without the final dot ([RFC 1035 §2.3.4]: 255 octets on the wire).
-pub(crate) const NAME_LENGTH_MAX: usize = 253;
-/// Longest label of a name ([RFC 1035 §2.3.4]).
-const LABEL_LENGTH_MAX: usize = 63;
 
 closed_set! {
     /// How somebody else's technology is inside a product.
@@ -37,6 +35,20 @@ closed_set! {
         Product = "product",
         /// Only of the contact: people, other programs or shared machinery reach the endpoint too.
         Contact = "contact",
+    }
+}
+
+closed_set! {
+    /// How much of a vendor, a product or an engine shows on the wire.
+    pub enum Visibility {
+        /// A host with it is known by what it contacts.
+        WireVisible = "wire_visible",
+        /// Some hosts with it are known, others not, or only the vendor and not the product.
+        Partly = "partly",
+        /// Only visits to web sites can be seen, which are no evidence of a product.
+        WebOnly = "web_only",
+        /// Nothing is known by which it shows.
+        NotVisible = "not_visible",
     }
 }
 
@@ -74,6 +86,12 @@ pub(crate) struct VendorFile {
     pub rules: Vec<RuleTable>,
     #[serde(default)]
     pub engine_use: Vec<EngineUseTable>,
+    #[serde(default)]
+    pub engine_licence: Vec<EngineLicenceTable>,
+    #[serde(default)]
+    pub detectability: Vec<DetectabilityTable>,
+    #[serde(default)]
+    pub certificate: Vec<CertificateTable>,
     #[serde(default)]
     pub negative: Vec<NegativeTable>,
 }
@@ -120,7 +138,7 @@ impl SourceTable {
     }
 }
 
-/// `[[rule]]`: names that serve one purpose, on the word of one source.
+/// `[[rule]]`: names, User-Agents, URIs or networks that serve one purpose, on the word of one source.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct RuleTable {
@@ -129,7 +147,16 @@ pub(crate) struct RuleTable {
     pub purpose: Purpose,
     pub product: Option<String>,
     pub serves: Option<String>,
+    #[serde(default)]
     pub patterns: Vec<Spanned<String>>,
+    #[serde(default)]
+    pub user_agents: Vec<Spanned<String>>,
+    #[serde(default)]
+    pub uris: Vec<Spanned<String>>,
+    #[serde(default)]
+    pub networks: Vec<Spanned<String>>,
+    #[serde(default)]
+    pub asns: Vec<Spanned<u32>>,
     #[serde(default)]
     pub ports: Vec<u16>,
     #[serde(default)]
@@ -170,7 +197,18 @@ pub(crate) struct ObservedTable {
     pub names: Vec<Spanned<String>>,
 }
 
-/// `samples = { .. }`: names that must be judged by this rule, and names that must not.
+impl RuleTable {
+    /// Patterns of every kind.
+    pub fn pattern_count(&self) -> usize {
+        self.patterns.len()
+            + self.user_agents.len()
+            + self.uris.len()
+            + self.networks.len()
+            + self.asns.len()
+    }
+}
+
+/// `samples = { .. }`: what must be judged by this rule, and what must not.
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct SamplesTable {
@@ -178,14 +216,46 @@ pub(crate) struct SamplesTable {
     pub matching: Vec<SampleTable>,
     #[serde(default)]
     pub no_match: Vec<Spanned<String>>,
+    #[serde(default)]
+    pub no_match_user_agents: Vec<Spanned<String>>,
+    #[serde(default)]
+    pub no_match_uris: Vec<Spanned<String>>,
 }
 
-/// A positive sample; without a source of its own it only exercises the rule and proves nothing.
+/// A positive sample of one kind; without a source of its own it only exercises the rule and proves nothing.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct SampleTable {
-    pub name: Spanned<String>,
+    pub name: Option<Spanned<String>>,
+    pub user_agent: Option<Spanned<String>>,
+    pub uri: Option<Spanned<String>>,
+    pub address: Option<Spanned<String>>,
     pub source: Option<Spanned<String>>,
+}
+
+impl SampleTable {
+    /// What the sample holds; `None` unless it is exactly one thing.
+    pub fn subject(&self) -> Option<(SampleKind, &Spanned<String>)> {
+        let mut given = [
+            (SampleKind::Name, &self.name),
+            (SampleKind::UserAgent, &self.user_agent),
+            (SampleKind::Uri, &self.uri),
+            (SampleKind::Address, &self.address),
+        ]
+        .into_iter()
+        .filter_map(|(kind, text)| Some((kind, text.as_ref()?)));
+        let only = given.next()?;
+        given.next().is_none().then_some(only)
+    }
+}
+
+/// What a sample is looked up as.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum SampleKind {
+    Name,
+    UserAgent,
+    Uri,
+    Address,
 }
 
 /// `[[engine_use]]`: the vendor's product carries somebody's engine, whether or not a rule can see it.
@@ -197,9 +267,52 @@ pub(crate) struct EngineUseTable {
     pub relation: EngineRelation,
     pub engine: Option<String>,
     pub period: Option<String>,
+    pub valid_from: Option<Spanned<toml::value::Datetime>>,
+    pub valid_until: Option<Spanned<toml::value::Datetime>>,
     pub network_sign: Option<String>,
+    pub visible: Option<bool>,
     pub confidence: Confidence,
     pub source: Spanned<String>,
+}
+
+/// `[[engine_licence]]`: the vendor's engine is in the product of somebody who has no file.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct EngineLicenceTable {
+    pub partner: String,
+    pub product: Option<String>,
+    pub relation: EngineRelation,
+    pub engine: Option<String>,
+    pub period: Option<String>,
+    pub valid_from: Option<Spanned<toml::value::Datetime>>,
+    pub valid_until: Option<Spanned<toml::value::Datetime>>,
+    pub network_sign: Option<String>,
+    pub visible: Option<bool>,
+    pub confidence: Confidence,
+    pub source: Spanned<String>,
+}
+
+/// `[[detectability]]`: what can be seen of the vendor, a product or an engine.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct DetectabilityTable {
+    pub product: Option<String>,
+    pub engine: Option<String>,
+    pub visibility: Visibility,
+    pub why: String,
+    pub contact: Option<String>,
+    #[serde(default)]
+    pub derived: bool,
+}
+
+/// `[[certificate]]`: an organisation that certificates of the vendor name.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct CertificateTable {
+    pub org: Spanned<String>,
+    pub confidence: Confidence,
+    pub source: Spanned<String>,
+    pub source_class: SourceClass,
 }
 
 /// `[[negative]]`: names that no rule of any vendor may claim.
@@ -225,6 +338,17 @@ impl VendorFile {
         }
         for fact in &file.engine_use {
             file.check_source(&fact.source, &place)?;
+            validity(&fact.valid_from, &fact.valid_until, &place)?;
+        }
+        for fact in &file.engine_licence {
+            file.check_source(&fact.source, &place)?;
+            validity(&fact.valid_from, &fact.valid_until, &place)?;
+        }
+        for fact in &file.certificate {
+            file.check_source(&fact.source, &place)?;
+            if fact.org.get_ref().trim().is_empty() {
+                return Err(place.wrong(&fact.org, "the organisation is empty".to_owned()));
+            }
         }
         for negative in &file.negative {
             file.check_source(&negative.source, &place)?;
@@ -282,35 +406,10 @@ impl VendorFile {
         if *rule.version.get_ref() == 0 {
             return Err(place.wrong(&rule.version, format!("rule {id}: versions count from 1")));
         }
-        if rule.patterns.is_empty() {
-            return Err(place.wrong(
-                &rule.id,
-                format!("rule {id}: patterns is empty; a rule needs at least one name"),
-            ));
-        }
-        for pattern in &rule.patterns {
-            check_pattern(pattern, place)?;
-        }
+        check_patterns(rule, place)?;
         self.check_source(&rule.source, place)?;
         rule_date(&rule.checked, place)?;
-        let from = rule
-            .valid_from
-            .as_ref()
-            .map(|date| rule_date(date, place))
-            .transpose()?;
-        let until = rule
-            .valid_until
-            .as_ref()
-            .map(|date| rule_date(date, place))
-            .transpose()?;
-        if let (Some(from), Some(until)) = (from, until)
-            && from > until
-        {
-            return Err(place.wrong(
-                &rule.id,
-                format!("rule {id}: valid_from {from} lies after valid_until {until}"),
-            ));
-        }
+        validity(&rule.valid_from, &rule.valid_until, place)?;
         if let Some(observed) = &rule.observed {
             self.check_source(&observed.list, place)?;
             for name in &observed.names {
@@ -318,7 +417,7 @@ impl VendorFile {
             }
         }
         for sample in &rule.samples.matching {
-            check_exact(&sample.name, place)?;
+            check_sample(sample, &rule.id, place)?;
             if let Some(source) = &sample.source {
                 self.check_source(source, place)?;
             }
@@ -363,12 +462,14 @@ impl Place<'_> {
         self.line_at(what.span().start)
     }
 
-    fn line_at(&self, offset: usize) -> usize {
+    /// The line, counted from 1, of a byte of this file.
+    pub fn line_at(&self, offset: usize) -> usize {
         let before = self.text.as_bytes().get(..offset).unwrap_or_default();
         before.split(|&byte| byte == b'\n').count()
     }
 
-    fn wrong_at(&self, offset: usize, problem: String) -> RulesError {
+    /// An error at a byte of this file.
+    pub fn wrong_at(&self, offset: usize, problem: String) -> RulesError {
         RulesError::Meaning {
             file: self.path.to_owned(),
             line: self.line_at(offset),
@@ -377,109 +478,134 @@ impl Place<'_> {
     }
 }
 
-/// A pattern taken apart: `*.x` is every name under `x` but not `x`; a bare name is that name.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub struct NamePattern<'a> {
-    /// The name, or for a wildcard the name above all names meant; lower case.
-    pub base: &'a str,
-    /// Whether the names under `base` are meant instead of `base` itself.
-    pub wildcard: bool,
-}
-
-/// Why a text is no pattern.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum PatternProblem {
-    /// Nothing, or nothing after `*.`.
-    #[error("the name is empty")]
-    Empty,
-    /// Beyond what DNS can carry.
-    #[error("the name is longer than {NAME_LENGTH_MAX} characters")]
-    TooLong,
-    /// An empty label, or one beyond 63 characters.
-    #[error("the label {0:?} is empty or longer than {LABEL_LENGTH_MAX} characters")]
-    Label(String),
-    /// A character outside a-z, 0-9, `-`, `_`.
-    #[error(
-        "the character {0:?} does not belong there; names are lower case a-z, 0-9, \"-\", \"_\", and \"*.\" only at the start"
-    )]
-    Character(char),
-    /// A pattern as wide as a top-level domain.
-    #[error("one label is too wide; give at least two, as in \"vendor.com\"")]
-    OneLabel,
-    /// A wildcard over a zone in which anybody can have a name.
-    #[error("everybody can have a name under {0:?}; give exact names")]
-    SharedZone(String),
-}
-
-/// Zones of hosting providers: a wildcard directly on one would claim everybody's names.
-const SHARED_ZONES: &[&str] = &[
-    "akadns.net",
-    "akamaihd.net",
-    "akamaized.net",
-    "amazonaws.com",
-    "appspot.com",
-    "azure.com",
-    "azureedge.net",
-    "azurewebsites.net",
-    "blob.core.windows.net",
-    "cloudapp.azure.com",
-    "cloudapp.net",
-    "cloudfront.net",
-    "core.windows.net",
-    "edgekey.net",
-    "edgesuite.net",
-    "elb.amazonaws.com",
-    "fastly.net",
-    "github.io",
-    "googleapis.com",
-    "herokuapp.com",
-    "microsoft.com",
-    "s3.amazonaws.com",
-    "trafficmanager.net",
-    "windows.net",
-];
-
-impl<'a> NamePattern<'a> {
-    /// Takes a pattern apart and checks it.
-    pub fn parse(text: &'a str) -> Result<Self, PatternProblem> {
-        let (base, wildcard) = match text.strip_prefix("*.") {
-            Some(base) => (base, true),
-            None => (text, false),
-        };
-        if base.is_empty() {
-            return Err(PatternProblem::Empty);
-        }
-        if base.len() > NAME_LENGTH_MAX {
-            return Err(PatternProblem::TooLong);
-        }
-        if let Some(wrong) = base
-            .chars()
-            .find(|&c| !matches!(c, 'a'..='z' | '0'..='9' | '-' | '_' | '.'))
-        {
-            return Err(PatternProblem::Character(wrong));
-        }
-        if let Some(label) = base
-            .split('.')
-            .find(|label| label.is_empty() || label.len() > LABEL_LENGTH_MAX)
-        {
-            return Err(PatternProblem::Label(label.to_owned()));
-        }
-        if !base.contains('.') {
-            return Err(PatternProblem::OneLabel);
-        }
-        if wildcard && SHARED_ZONES.contains(&base) {
-            return Err(PatternProblem::SharedZone(base.to_owned()));
-        }
-        Ok(Self { base, wildcard })
+/// The days of a fact, in their order.
+pub(crate) fn validity(
+    from: &Option<Spanned<toml::value::Datetime>>,
+    until: &Option<Spanned<toml::value::Datetime>>,
+    place: &Place<'_>,
+) -> Result<Validity, RulesError> {
+    let day = |value: &Option<Spanned<_>>| {
+        value
+            .as_ref()
+            .map(|value| rule_date(value, place))
+            .transpose()
+    };
+    let days = Validity {
+        from: day(from)?,
+        until: day(until)?,
+    };
+    if let (Some(first), Some(last), Some(value)) = (days.from, days.until, from)
+        && first > last
+    {
+        return Err(place.wrong(
+            value,
+            format!("valid_from {first} lies after valid_until {last}"),
+        ));
     }
+    Ok(days)
+}
 
-    /// A name that the pattern means, for tests of precedence.
-    pub fn probe(self) -> String {
-        if self.wildcard {
-            format!("any-name-at-all.{}", self.base)
-        } else {
-            self.base.to_owned()
+fn check_patterns(rule: &RuleTable, place: &Place<'_>) -> Result<(), RulesError> {
+    let id = rule.id.get_ref();
+    let wrong = |problem: String| Err(place.wrong(&rule.id, format!("rule {id}: {problem}")));
+    if rule.pattern_count() == 0 {
+        return wrong(
+            "no pattern; a rule needs at least one of patterns, user_agents, uris, networks, asns"
+                .to_owned(),
+        );
+    }
+    for pattern in &rule.patterns {
+        check_pattern(pattern, place)?;
+    }
+    for (key, globs) in [("user agent", &rule.user_agents), ("URI", &rule.uris)] {
+        for glob in globs {
+            Glob::parse(glob.get_ref()).map_err(|problem| {
+                place.wrong(glob, format!("{key} {:?}: {problem}", glob.get_ref()))
+            })?;
         }
+    }
+    for uri in &rule.uris {
+        if !uri.get_ref().starts_with(['/', '*']) {
+            return Err(place.wrong(
+                uri,
+                format!(
+                    "URI {:?}: a path begins with \"/\", or the pattern with \"*\"",
+                    uri.get_ref()
+                ),
+            ));
+        }
+    }
+    for network in &rule.networks {
+        check_network(network, place)?;
+    }
+    if rule.networks.is_empty() && rule.asns.is_empty() {
+        return Ok(());
+    }
+    // A network says who runs it and nothing about what runs on the host that speaks to it.
+    if rule.pattern_count() > rule.networks.len() + rule.asns.len() {
+        return wrong("networks and asns stand in a rule of their own".to_owned());
+    }
+    if rule.purpose != Purpose::Unknown
+        || rule.indicates != Indicates::Contact
+        || rule.confidence != Confidence::Low
+        || rule.product.is_some()
+    {
+        return wrong(
+            "networks and asns tell a contact and no more: purpose = \"unknown\", \
+             indicates = \"contact\", confidence = \"low\", no product"
+                .to_owned(),
+        );
+    }
+    Ok(())
+}
+
+/// A network in CIDR notation, without bits behind its length, not wider than a vendor can own.
+pub(crate) fn check_network(
+    text: &Spanned<String>,
+    place: &Place<'_>,
+) -> Result<ipnet::IpNet, RulesError> {
+    let wrong =
+        |problem: String| place.wrong(text, format!("network {:?}: {problem}", text.get_ref()));
+    let network: ipnet::IpNet = text
+        .get_ref()
+        .parse()
+        .map_err(|_| wrong("write it as in \"192.0.2.0/24\" or \"2001:db8::/32\"".to_owned()))?;
+    if network.trunc() != network {
+        return Err(wrong(format!(
+            "bits are set behind its length; write {}",
+            network.trunc()
+        )));
+    }
+    let least = if network.addr().is_ipv4() { 8 } else { 16 };
+    if network.prefix_len() < least {
+        return Err(wrong(format!(
+            "wider than /{least}: no vendor has that much"
+        )));
+    }
+    Ok(network)
+}
+
+fn check_sample(
+    sample: &SampleTable,
+    rule: &Spanned<String>,
+    place: &Place<'_>,
+) -> Result<(), RulesError> {
+    let Some((kind, text)) = sample.subject() else {
+        return Err(place.wrong(
+            rule,
+            format!(
+                "rule {}: a sample is exactly one of name, user_agent, uri, address",
+                rule.get_ref()
+            ),
+        ));
+    };
+    match kind {
+        SampleKind::Name => check_exact(text, place),
+        SampleKind::UserAgent | SampleKind::Uri => Ok(()),
+        SampleKind::Address => match text.get_ref().parse::<std::net::IpAddr>() {
+            Ok(_) => Ok(()),
+            Err(_) => Err(place.wrong(text, format!("sample {:?} is no address", text.get_ref()))),
+        },
     }
 }
 
@@ -570,6 +696,16 @@ pub fn fuzz_rule_file(text: &str) {
                 assert!(probe.is_ok_and(|probe| {
                     probe.len() > NAME_LENGTH_MAX || ruleset.match_name(probe.as_bytes()).is_some()
                 }));
+            }
+            for (kind, pattern) in ruleset.all_patterns_of(rule.number) {
+                let probe = || Glob::parse(pattern).map(|glob| glob.probe());
+                assert!(match kind {
+                    super::PatternKind::UserAgent =>
+                        probe().is_ok_and(|probe| ruleset.match_user_agent(&probe).is_some()),
+                    super::PatternKind::Uri =>
+                        probe().is_ok_and(|probe| ruleset.match_uri(&probe).is_some()),
+                    _ => true,
+                });
             }
         }
     }

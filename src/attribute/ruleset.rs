@@ -1,20 +1,23 @@
-//! Rule files in, one immutable snapshot out that judges names: vendor, product, purpose, engine, confidence.
+//! Names, User-Agents, URIs and networks in; by which rule of an immutable snapshot they are judged, out.
 //!
 //! **Invariants**: a snapshot never changes; its ids are positions in it and mean nothing in another snapshot;
 //! the same files give the same ids and digest, in whatever order they were read.
 
-use std::collections::BTreeMap;
+use std::net::IpAddr;
 use std::ops::Range;
 use std::path::Path;
 
+use super::builder::Builder;
 use super::confidence::attributed_confidence;
 use super::error::RulesError;
+use super::facts::{Engine, Negative, Vendor};
+use super::glob::GlobSet;
 use super::matcher::Matcher;
-use super::rule_file::{
-    EngineRelation, EngineTable, Indicates, NamePattern, Place, RuleTable, WireProtocol, rule_date,
-};
-use super::source_files::{RuleFiles, SourceFile};
-use crate::model::{Confidence, CountryCode, EvidenceKind, Purpose, SourceClass};
+use super::networks::NetworkSet;
+use super::rule_file::{Indicates, WireProtocol};
+use super::source_files::RuleFiles;
+use super::validity::{Validity, ValidityDate};
+use crate::model::{Confidence, EvidenceKind, Purpose, SourceClass};
 
 /// Position of a rule in its snapshot.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -24,7 +27,7 @@ pub struct RuleId(pub u32);
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct VendorId(pub u32);
 
-/// What a name was judged by: a rule, and which of its patterns (position among all patterns of the snapshot).
+/// What something was judged by: a rule, and which of its patterns (position among all patterns of the snapshot).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct RuleMatch {
     /// The rule.
@@ -33,75 +36,7 @@ pub struct RuleMatch {
     pub pattern: u32,
 }
 
-/// A day of the calendar, as rule files write it; ordered by time.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct ValidityDate {
-    /// Year of the common era.
-    pub year: u16,
-    /// 1 to 12.
-    pub month: u8,
-    /// 1 to 31.
-    pub day: u8,
-}
-
-impl std::fmt::Display for ValidityDate {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "{:04}-{:02}-{:02}", self.year, self.month, self.day)
-    }
-}
-
-/// Who is behind names: a company, with its legal seat.
-#[derive(Clone, Debug)]
-pub struct Vendor {
-    /// Position in the snapshot.
-    pub number: VendorId,
-    /// The word for this vendor in rules, events and metrics.
-    pub id: String,
-    /// The company's registered name.
-    pub legal_name: String,
-    /// Country of the legal seat; never derived from addresses.
-    pub jurisdiction: CountryCode,
-    /// What the country alone does not say: holdings, moves.
-    pub jurisdiction_note: Option<String>,
-    /// The company that owns this one.
-    pub parent: Option<String>,
-    /// Products on the market.
-    pub products: Vec<String>,
-    /// What a reader of an attribution should know.
-    pub notes: Vec<String>,
-    /// Whose engines the vendor's products carry.
-    pub engine_uses: Vec<EngineUse>,
-}
-
-/// A product of the vendor carries somebody's engine, whether or not a rule can see it.
-#[derive(Clone, Debug)]
-pub struct EngineUse {
-    /// The product, or the line of products.
-    pub product: String,
-    /// Whose engine, and how it is inside.
-    pub engine: Engine,
-    /// The engine's own name.
-    pub engine_name: Option<String>,
-    /// When, as far as known.
-    pub period: Option<String>,
-    /// What shows on the wire.
-    pub network_sign: Option<String>,
-    /// How sure the fact is.
-    pub confidence: Confidence,
-    /// Citation.
-    pub source: String,
-}
-
-/// Whose engine works inside a product.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub struct Engine {
-    /// The engine's vendor.
-    pub vendor: VendorId,
-    /// How the engine is inside.
-    pub relation: EngineRelation,
-}
-
-/// Names that serve one purpose, on the word of one source.
+/// Names, User-Agents, URIs or networks that serve one purpose, on the word of one source.
 #[derive(Clone, Debug)]
 pub struct Rule {
     /// Position in the snapshot.
@@ -144,31 +79,59 @@ pub struct Rule {
     pub file: String,
     /// Line of the rule's id, counted from 1.
     pub line: usize,
-    patterns: Range<u32>,
+    pub(super) patterns: Range<u32>,
 }
 
 impl Rule {
     /// Whether the rule is known, or not known otherwise, to hold on that day.
     pub fn holds_on(&self, day: ValidityDate) -> bool {
-        self.valid_from.is_none_or(|from| from <= day)
-            && self.valid_until.is_none_or(|until| day <= until)
+        self.validity().holds_on(day)
     }
+
+    /// The days between which the rule is known to hold.
+    pub const fn validity(&self) -> Validity {
+        Validity {
+            from: self.valid_from,
+            until: self.valid_until,
+        }
+    }
+}
+
+/// What a pattern is compared with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum PatternKind {
+    /// Names of servers.
+    Name,
+    /// The User-Agent of an HTTP request.
+    UserAgent,
+    /// Path and query of an HTTP request.
+    Uri,
+    /// Addresses of servers.
+    Network,
+    /// The autonomous system that announces the server's address.
+    Asn,
 }
 
 /// An immutable set of rules, compiled for look-ups.
 #[derive(Clone, Debug)]
 pub struct Ruleset {
-    vendors: Vec<Vendor>,
-    rules: Vec<Rule>,
-    patterns: Vec<Pattern>,
-    matcher: Matcher,
-    digest: String,
+    pub(super) vendors: Vec<Vendor>,
+    pub(super) rules: Vec<Rule>,
+    pub(super) patterns: Vec<Pattern>,
+    pub(super) names: Matcher,
+    pub(super) user_agents: GlobSet,
+    pub(super) uris: GlobSet,
+    pub(super) networks: NetworkSet,
+    pub(super) negatives: Vec<Negative>,
+    pub(super) has_dated_rules: bool,
+    pub(super) digest: String,
 }
 
 #[derive(Clone, Debug)]
-struct Pattern {
-    text: Box<str>,
-    rule: RuleId,
+pub(super) struct Pattern {
+    pub text: Box<str>,
+    pub kind: PatternKind,
+    pub rule: RuleId,
 }
 
 impl Ruleset {
@@ -184,23 +147,19 @@ impl Ruleset {
 
     /// A snapshot of exactly these files.
     pub fn from_files(files: &RuleFiles) -> Result<Self, RulesError> {
-        let mut builder = Builder::new(files)?;
-        for (number, file) in files.files().iter().enumerate() {
-            builder.add(bounded(number, "vendors")?, file)?;
-        }
-        builder.finish(files)
+        Builder::build(files)
     }
 
     /// The rule that judges `name`, and by which pattern; any case, one final dot is ignored. Allocates nothing.
     #[inline]
     pub fn match_name(&self, name: &[u8]) -> Option<RuleMatch> {
-        self.matcher.find(name).and_then(|pattern| self.at(pattern))
+        self.names.find(name).and_then(|pattern| self.at(pattern))
     }
 
     /// Like [`Self::match_name`], by rules that hold on `day` alone: facts of another time are passed over.
     pub fn match_name_on(&self, name: &[u8], day: ValidityDate) -> Option<RuleMatch> {
         let mut best = None;
-        self.matcher.walk(name, |pattern| {
+        self.names.walk(name, |pattern| {
             if let Some(found) = self.at(pattern)
                 && self.rule(found.rule).holds_on(day)
             {
@@ -213,8 +172,130 @@ impl Ruleset {
     /// Every pattern that means `name`, the deciding one last.
     pub fn matches(&self, name: &[u8]) -> Vec<RuleMatch> {
         let mut all = Vec::new();
-        self.matcher
+        self.names
             .walk(name, |pattern| all.extend(self.at(pattern)));
+        all
+    }
+
+    /// Whether the rule of `found` holds on `day`, or is not known otherwise. Reads one rule, allocates nothing.
+    ///
+    /// # Panics
+    /// On a match of another snapshot that is out of range here.
+    #[inline]
+    pub fn holds(&self, found: RuleMatch, day: ValidityDate) -> bool {
+        self.rule(found.rule).holds_on(day)
+    }
+
+    /// Whether any rule has a first or last day; if none has, every rule holds on every day.
+    #[inline]
+    pub const fn has_dated_rules(&self) -> bool {
+        self.has_dated_rules
+    }
+
+    /// The rule that judges this User-Agent, byte for byte as it was sent. Allocates nothing; see [`super::Glob`] for the bounds.
+    #[inline]
+    pub fn match_user_agent(&self, text: &[u8]) -> Option<RuleMatch> {
+        self.at(self.user_agents.find(text, |_| true)?)
+    }
+
+    /// Like [`Self::match_user_agent`], by rules that hold on `day` alone.
+    pub fn match_user_agent_on(&self, text: &[u8], day: ValidityDate) -> Option<RuleMatch> {
+        self.at(self
+            .user_agents
+            .find(text, |pattern| self.pattern_holds(pattern, day))?)
+    }
+
+    /// Every pattern that means this User-Agent, the deciding one last.
+    pub fn user_agent_matches(&self, text: &[u8]) -> Vec<RuleMatch> {
+        self.all_at(self.user_agents.find_all(text))
+    }
+
+    /// The rule that judges this path and query of an HTTP request, byte for byte as it was sent. Allocates nothing.
+    #[inline]
+    pub fn match_uri(&self, path_and_query: &[u8]) -> Option<RuleMatch> {
+        self.at(self.uris.find(path_and_query, |_| true)?)
+    }
+
+    /// Like [`Self::match_uri`], by rules that hold on `day` alone.
+    pub fn match_uri_on(&self, path_and_query: &[u8], day: ValidityDate) -> Option<RuleMatch> {
+        self.at(self
+            .uris
+            .find(path_and_query, |pattern| self.pattern_holds(pattern, day))?)
+    }
+
+    /// Every pattern that means this path and query, the deciding one last.
+    pub fn uri_matches(&self, path_and_query: &[u8]) -> Vec<RuleMatch> {
+        self.all_at(self.uris.find_all(path_and_query))
+    }
+
+    /// The rule in whose networks the address lies: evidence of kind `ip_prefix`. Allocates nothing.
+    #[inline]
+    pub fn match_network(&self, address: IpAddr) -> Option<RuleMatch> {
+        self.at(self.networks.network(address)?)
+    }
+
+    /// The rule that names the autonomous system: evidence of kind `asn`. Allocates nothing.
+    #[inline]
+    pub fn match_asn(&self, asn: u32) -> Option<RuleMatch> {
+        self.at(self.networks.asn(asn)?)
+    }
+
+    /// What an address is judged by: a vendor's documented network before the system that announces it.
+    ///
+    /// `asn` is what the caller's table of operators says of the address.
+    #[inline]
+    pub fn match_address(
+        &self,
+        address: IpAddr,
+        asn: Option<u32>,
+    ) -> Option<(EvidenceKind, RuleMatch)> {
+        if let Some(found) = self.match_network(address) {
+            return Some((EvidenceKind::IpPrefix, found));
+        }
+        Some((EvidenceKind::Asn, self.match_asn(asn?)?))
+    }
+
+    /// Every pattern that means the address or its system, the deciding one last.
+    pub fn address_matches(&self, address: IpAddr, asn: Option<u32>) -> Vec<RuleMatch> {
+        let system = asn.and_then(|asn| self.networks.asn(asn));
+        let mut all: Vec<u32> = self.networks.walk(address).chain(system).collect();
+        all.reverse();
+        all.into_iter()
+            .filter_map(|pattern| self.at(pattern))
+            .collect()
+    }
+
+    /// The entry that says why no rule may claim `name`, the most specific one.
+    pub fn negative(&self, name: &[u8]) -> Option<&Negative> {
+        let name = name.strip_suffix(b".").unwrap_or(name);
+        self.negatives
+            .iter()
+            .filter(|negative| match negative.pattern.strip_prefix('*') {
+                // What remains begins with the dot, so that only whole labels count.
+                Some(zone) => {
+                    let start = name.len().saturating_sub(zone.len());
+                    start > 0 && name[start..].eq_ignore_ascii_case(zone.as_bytes())
+                }
+                None => name.eq_ignore_ascii_case(negative.pattern.as_bytes()),
+            })
+            .max_by_key(|negative| negative.pattern.len())
+    }
+
+    /// Every entry that says why no rule may claim some names, ordered by vendor and place in the file.
+    pub fn negatives(&self) -> impl ExactSizeIterator<Item = &Negative> {
+        self.negatives.iter()
+    }
+
+    fn pattern_holds(&self, pattern: u32, day: ValidityDate) -> bool {
+        self.at(pattern).is_some_and(|found| self.holds(found, day))
+    }
+
+    fn all_at(&self, deciding_first: Vec<u32>) -> Vec<RuleMatch> {
+        let mut all: Vec<RuleMatch> = deciding_first
+            .into_iter()
+            .filter_map(|pattern| self.at(pattern))
+            .collect();
+        all.reverse();
         all
     }
 
@@ -249,19 +330,36 @@ impl Ruleset {
         self.vendors.get(at)
     }
 
-    /// Text of the pattern that decided.
+    /// Text of the pattern that decided: a name, a glob, a network, or `AS` and a number.
     pub fn pattern(&self, found: RuleMatch) -> &str {
         self.patterns
             .get(found.pattern as usize)
             .map_or("", |pattern| &pattern.text)
     }
 
-    /// Texts of a rule's patterns.
-    pub fn patterns_of(&self, id: RuleId) -> impl ExactSizeIterator<Item = &str> {
+    /// What the pattern that decided is compared with.
+    pub fn pattern_kind(&self, found: RuleMatch) -> Option<PatternKind> {
+        self.patterns
+            .get(found.pattern as usize)
+            .map(|pattern| pattern.kind)
+    }
+
+    /// Texts of a rule's patterns for names.
+    pub fn patterns_of(&self, id: RuleId) -> impl Iterator<Item = &str> {
+        self.all_patterns_of(id)
+            .filter(|&(kind, _)| kind == PatternKind::Name)
+            .map(|(_, text)| text)
+    }
+
+    /// Texts of all patterns of a rule, with what each is compared with.
+    pub fn all_patterns_of(
+        &self,
+        id: RuleId,
+    ) -> impl ExactSizeIterator<Item = (PatternKind, &str)> {
         let range = self.rule(id).patterns.clone();
         self.patterns[range.start as usize..range.end as usize]
             .iter()
-            .map(|pattern| &*pattern.text)
+            .map(|pattern| (pattern.kind, &*pattern.text))
     }
 
     /// Every vendor, ordered by id.
@@ -284,190 +382,4 @@ impl Ruleset {
         let rule = self.rule(rule);
         attributed_confidence(rule.confidence, rule.source_class, evidence)
     }
-}
-
-/// What a snapshot is made of, while it is being made.
-struct Builder<'a> {
-    numbers: BTreeMap<&'a str, VendorId>,
-    vendors: Vec<Vendor>,
-    rules: Vec<Rule>,
-    ids: BTreeMap<&'a str, String>,
-    patterns: Vec<Pattern>,
-    /// File and line of every pattern, for messages.
-    places: Vec<(&'a str, usize)>,
-}
-
-impl<'a> Builder<'a> {
-    fn new(files: &'a RuleFiles) -> Result<Self, RulesError> {
-        let mut numbers = BTreeMap::new();
-        for (number, file) in files.files().iter().enumerate() {
-            numbers.insert(file.vendor_id(), VendorId(bounded(number, "vendors")?));
-        }
-        Ok(Self {
-            numbers,
-            vendors: Vec::new(),
-            rules: Vec::new(),
-            ids: BTreeMap::new(),
-            patterns: Vec::new(),
-            places: Vec::new(),
-        })
-    }
-
-    fn add(&mut self, number: u32, file: &'a SourceFile) -> Result<(), RulesError> {
-        let place = Place {
-            path: &file.path,
-            text: &file.text,
-        };
-        let table = &file.parsed.vendor;
-        let mut engine_uses = Vec::new();
-        for fact in &file.parsed.engine_use {
-            let named = EngineTable {
-                vendor: fact.engine_vendor.clone(),
-                relation: fact.relation,
-            };
-            engine_uses.push(EngineUse {
-                product: fact.product.clone(),
-                engine: self.engine(&named, &place)?,
-                engine_name: fact.engine.clone(),
-                period: fact.period.clone(),
-                network_sign: fact.network_sign.clone(),
-                confidence: fact.confidence,
-                source: citation(file, fact.source.get_ref()),
-            });
-        }
-        self.vendors.push(Vendor {
-            number: VendorId(number),
-            id: table.id.clone(),
-            legal_name: table.legal_name.clone(),
-            jurisdiction: table.jurisdiction,
-            jurisdiction_note: table.jurisdiction_note.clone(),
-            parent: table.parent.clone(),
-            products: table.products.clone(),
-            notes: table.notes.clone(),
-            engine_uses,
-        });
-        for rule in &file.parsed.rules {
-            self.add_rule(VendorId(number), rule, file, &place)?;
-        }
-        Ok(())
-    }
-
-    fn add_rule(
-        &mut self,
-        vendor: VendorId,
-        table: &'a RuleTable,
-        file: &'a SourceFile,
-        place: &Place<'_>,
-    ) -> Result<(), RulesError> {
-        let id = table.id.get_ref().as_str();
-        let line = place.line(&table.id);
-        if let Some(first) = self.ids.insert(id, format!("{}:{line}", file.path)) {
-            return Err(place.wrong(
-                &table.id,
-                format!("rule id {id:?} is already used at {first}"),
-            ));
-        }
-        let number = RuleId(bounded(self.rules.len(), "rules")?);
-        let start = bounded(self.patterns.len(), "patterns")?;
-        for pattern in &table.patterns {
-            self.patterns.push(Pattern {
-                text: pattern.get_ref().as_str().into(),
-                rule: number,
-            });
-            self.places.push((&file.path, place.line(pattern)));
-        }
-        let date = |value: &Option<_>| {
-            value
-                .as_ref()
-                .map(|value| rule_date(value, place))
-                .transpose()
-        };
-        self.rules.push(Rule {
-            number,
-            id: id.to_owned(),
-            version: *table.version.get_ref(),
-            vendor,
-            product: table.product.clone(),
-            purpose: table.purpose,
-            serves: table.serves.clone(),
-            engine: table
-                .engine
-                .as_ref()
-                .map(|engine| self.engine(engine, place))
-                .transpose()?,
-            indicates: table.indicates,
-            confidence: table.confidence,
-            source: citation(file, table.source.get_ref()),
-            source_class: table.source_class,
-            checked: rule_date(&table.checked, place)?,
-            valid_from: date(&table.valid_from)?,
-            valid_until: date(&table.valid_until)?,
-            ports: table.ports.clone(),
-            protocols: table.protocols.clone(),
-            note: table.note.clone(),
-            file: file.path.clone(),
-            line,
-            patterns: start..bounded(self.patterns.len(), "patterns")?,
-        });
-        Ok(())
-    }
-
-    fn engine(&self, table: &EngineTable, place: &Place<'_>) -> Result<Engine, RulesError> {
-        let id = table.vendor.get_ref();
-        match self.numbers.get(id.as_str()) {
-            Some(&vendor) => Ok(Engine { vendor, relation: table.relation }),
-            None => Err(place.wrong(
-                &table.vendor,
-                format!("engine vendor {id:?} has no file {id}.toml; one with a [vendor] table is enough"),
-            )),
-        }
-    }
-
-    fn finish(self, files: &RuleFiles) -> Result<Ruleset, RulesError> {
-        let mut parsed = Vec::with_capacity(self.patterns.len());
-        for (pattern, (file, line)) in self.patterns.iter().zip(&self.places) {
-            parsed.push(NamePattern::parse(&pattern.text).map_err(|problem| {
-                RulesError::Meaning {
-                    file: (*file).to_owned(),
-                    line: *line,
-                    problem: problem.to_string(),
-                }
-            })?);
-        }
-        let matcher = Matcher::build(&parsed).map_err(|twice| {
-            let (file, line) = self.places[twice.second as usize];
-            let (first_file, first_line) = self.places[twice.first as usize];
-            let text = &self.patterns[twice.second as usize].text;
-            RulesError::Meaning {
-                file: file.to_owned(),
-                line,
-                problem: format!(
-                    "pattern {text:?} stands already at {first_file}:{first_line}; a name has one verdict"
-                ),
-            }
-        })?;
-        Ok(Ruleset {
-            vendors: self.vendors,
-            rules: self.rules,
-            patterns: self.patterns,
-            matcher,
-            digest: files.digest(),
-        })
-    }
-}
-
-fn citation(file: &SourceFile, key: &str) -> String {
-    file.parsed
-        .sources
-        .get(key)
-        .map_or_else(|| key.to_owned(), super::rule_file::SourceTable::citation)
-}
-
-/// Ids are 32 bits wide and the highest is kept free.
-fn bounded(count: usize, what: &'static str) -> Result<u32, RulesError> {
-    const MOST: usize = u32::MAX as usize - 1;
-    u32::try_from(count)
-        .ok()
-        .filter(|_| count <= MOST)
-        .ok_or(RulesError::TooMany { what, most: MOST })
 }

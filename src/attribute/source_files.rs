@@ -4,7 +4,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use super::error::RulesError;
-use super::rule_file::VendorFile;
+use super::rule_file::{Place, VendorFile};
 
 include!(concat!(env!("OUT_DIR"), "/builtin_rules.rs"));
 
@@ -33,6 +33,14 @@ impl SourceFile {
     pub fn read(path: &Path) -> Result<Self, RulesError> {
         let text = fs::read_to_string(path).map_err(|source| unreadable(path, source))?;
         Self::parse(&path.display().to_string(), &text)
+    }
+
+    /// The file for messages that name a line.
+    pub(crate) fn place(&self) -> Place<'_> {
+        Place {
+            path: &self.path,
+            text: &self.text,
+        }
     }
 
     /// The id of the vendor that this file describes.

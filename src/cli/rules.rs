@@ -99,6 +99,7 @@ pub fn run(args: &RulesArgs, out: &mut dyn Write) -> anyhow::Result<ExitCode> {
             };
             let report = test_files(&files)?;
             write_report(&report, &files.digest(), out)?;
+            write_findings("dated", &report.dated, out)?;
             write_findings("unproven", &report.unproven, out)?;
             Ok(if report.passed() {
                 ExitCode::SUCCESS
@@ -156,7 +157,21 @@ fn write_report(report: &Report, digest: &str, out: &mut dyn Write) -> std::io::
     writeln!(
         out,
         "{} vendors, {} rules, {} patterns, {} samples; digest {digest}",
-        report.vendors, report.rules, report.patterns, report.samples
+        report.vendors,
+        report.rules,
+        report.patterns,
+        report.samples.total()
+    )?;
+    writeln!(
+        out,
+        "patterns: {} names, {} User-Agents, {} URIs, {} networks",
+        report.names, report.user_agents, report.uris, report.networks
+    )?;
+    let samples = report.samples;
+    writeln!(
+        out,
+        "samples: {} from another source, {} from the rule's own, {} constructed, {} negative",
+        samples.elsewhere, samples.own, samples.constructed, samples.negative
     )?;
     for (word, findings) in report.failures() {
         write_findings(word, findings, out)?;
