@@ -9,6 +9,7 @@ pub mod replay;
 pub mod rules;
 
 mod capture_args;
+mod explanation;
 mod progress;
 
 use std::io::Write;
@@ -49,7 +50,7 @@ pub enum Command {
     Replay(replay::ReplayArgs),
     /// List the names seen in captures.
     Names(names::NamesArgs),
-    /// Say what a name or an address means, why, and how sure that is.
+    /// Say what a name, an address, a User-Agent or a URI means, why, and how sure that is.
     Explain(explain::ExplainArgs),
     /// Check, list and test the rules.
     Rules(rules::RulesArgs),

@@ -9,7 +9,7 @@ use clap::{Args, Subcommand, ValueEnum};
 use comfy_table::{ContentArrangement, Table, presets};
 
 use crate::attribute::check::{Report, check_files, test_files};
-use crate::attribute::{Engine, Rule, RuleFiles, RuleMatch, Ruleset, SourceFile, ValidityDate};
+use crate::attribute::{Engine, PatternKind, Rule, RuleFiles, Ruleset, SourceFile, ValidityDate};
 
 /// Check, list and test the rules that attribute names to vendors.
 #[derive(Debug, Args)]
@@ -218,9 +218,19 @@ fn list(
             table
                 .load_style(presets::UTF8_HORIZONTAL_ONLY)
                 .set_content_arrangement(ContentArrangement::Dynamic)
-                .set_header(["rule", "seat", "product", "engine", "confidence", "names"]);
+                .set_header([
+                    "rule",
+                    "seat",
+                    "product",
+                    "engine",
+                    "confidence",
+                    "patterns",
+                ]);
             for rule in rules {
-                let names: Vec<&str> = ruleset.patterns_of(rule.number).collect();
+                let patterns: Vec<&str> = ruleset
+                    .all_patterns_of(rule.number)
+                    .map(|(_, text)| text)
+                    .collect();
                 table.add_row([
                     rule.id.clone(),
                     ruleset.vendor(rule.vendor).jurisdiction.to_string(),
@@ -229,7 +239,7 @@ fn list(
                         .map(|engine| engine_text(ruleset, engine))
                         .unwrap_or_default(),
                     rule.confidence.to_string(),
-                    shortened(&names),
+                    shortened(&patterns),
                 ]);
             }
             writeln!(out, "{table}")?;
@@ -244,16 +254,16 @@ fn list(
     Ok(ExitCode::SUCCESS)
 }
 
-/// The first names, and how many more there are.
-fn shortened(names: &[&str]) -> String {
+/// The first patterns, and how many more there are.
+fn shortened(patterns: &[&str]) -> String {
     const SHOWN: usize = 3;
-    let mut text = names
+    let mut text = patterns
         .iter()
         .take(SHOWN)
         .copied()
         .collect::<Vec<_>>()
         .join("\n");
-    if let Some(more) = names.len().checked_sub(SHOWN).filter(|&more| more > 0) {
+    if let Some(more) = patterns.len().checked_sub(SHOWN).filter(|&more| more > 0) {
         text = format!("{text}\nand {more} more");
     }
     text
@@ -265,6 +275,13 @@ fn engine_text(ruleset: &Ruleset, engine: Engine) -> String {
         "{} ({}), {}",
         vendor.id, vendor.jurisdiction, engine.relation
     )
+}
+
+fn texts<'a>(ruleset: &'a Ruleset, rule: &Rule, wanted: PatternKind) -> Vec<&'a str> {
+    (ruleset.all_patterns_of(rule.number))
+        .filter(|&(kind, _)| kind == wanted)
+        .map(|(_, text)| text)
+        .collect()
 }
 
 fn rule_json(ruleset: &Ruleset, rule: &Rule) -> serde_json::Value {
@@ -297,92 +314,12 @@ fn rule_json(ruleset: &Ruleset, rule: &Rule) -> serde_json::Value {
         "ports": rule.ports,
         "protocols": rule.protocols,
         "note": rule.note,
-        "patterns": ruleset.patterns_of(rule.number).collect::<Vec<_>>(),
+        "patterns": texts(ruleset, rule, PatternKind::Name),
+        "user_agents": texts(ruleset, rule, PatternKind::UserAgent),
+        "uris": texts(ruleset, rule, PatternKind::Uri),
+        "networks": texts(ruleset, rule, PatternKind::Network),
+        "asns": texts(ruleset, rule, PatternKind::Asn),
     })
-}
-
-/// The vendor part of `avscope explain NAME`: who is behind the name, by which rule, on whose word.
-///
-/// Returns whether a rule judges the name.
-pub fn explain_name(ruleset: &Ruleset, name: &str, out: &mut dyn Write) -> std::io::Result<bool> {
-    let mut matches = ruleset.matches(name.as_bytes());
-    let Some(decided) = matches.pop() else {
-        writeln!(out, "{name}: no rule judges this name")?;
-        return Ok(false);
-    };
-    let rule = ruleset.rule(decided.rule);
-    let vendor = ruleset.vendor(rule.vendor);
-    let mut row = |label: &str, text: &str| writeln!(out, "  {label:<13}{text}");
-    row("name", name)?;
-    row("vendor", &format!("{} ({})", vendor.legal_name, vendor.id))?;
-    row("seat", vendor.jurisdiction.as_str())?;
-    if let Some(note) = &vendor.jurisdiction_note {
-        row("", note)?;
-    }
-    row(
-        "product",
-        rule.product.as_deref().unwrap_or("not known from the name"),
-    )?;
-    row("purpose", rule.purpose.as_str())?;
-    if let Some(serves) = &rule.serves {
-        row("serves", serves)?;
-    }
-    if let Some(engine) = rule.engine {
-        let maker = ruleset.vendor(engine.vendor);
-        row(
-            "engine",
-            &format!("{} ({}), {}", maker.legal_name, maker.id, engine.relation),
-        )?;
-        row("engine seat", maker.jurisdiction.as_str())?;
-    }
-    row("indicates", rule.indicates.as_str())?;
-    row(
-        "confidence",
-        &format!("{}, before the evidence is weighed", rule.confidence),
-    )?;
-    row(
-        "rule",
-        &format!(
-            "{} version {}, {}:{}",
-            rule.id, rule.version, rule.file, rule.line
-        ),
-    )?;
-    row("pattern", ruleset.pattern(decided))?;
-    row(
-        "source",
-        &format!(
-            "{} ({}), checked {}",
-            rule.source, rule.source_class, rule.checked
-        ),
-    )?;
-    if rule.valid_from.is_some() || rule.valid_until.is_some() {
-        let day =
-            |day: Option<ValidityDate>| day.map_or("not known".to_owned(), |day| day.to_string());
-        row(
-            "valid",
-            &format!(
-                "from {} until {}",
-                day(rule.valid_from),
-                day(rule.valid_until)
-            ),
-        )?;
-    }
-    if let Some(note) = &rule.note {
-        row("note", note)?;
-    }
-    for RuleMatch { rule, pattern } in matches.into_iter().rev() {
-        let wider = ruleset.rule(rule);
-        row(
-            "passed over",
-            &format!(
-                "{} of rule {}",
-                ruleset.pattern(RuleMatch { rule, pattern }),
-                wider.id
-            ),
-        )?;
-    }
-    row("rule set", ruleset.digest())?;
-    Ok(true)
 }
 
 #[cfg(test)]
@@ -462,24 +399,5 @@ mod tests {
         assert_eq!(embedded["engine"]["vendor"], "kaspersky");
         assert_eq!(embedded["engine"]["jurisdiction"], "RU");
         assert_eq!(embedded["jurisdiction"], "IL");
-    }
-
-    #[test]
-    fn an_explanation_names_both_vendors_and_both_seats() {
-        let mut out = Vec::new();
-        let ruleset = Ruleset::builtin().unwrap();
-        assert!(explain_name(&ruleset, "kav8.zonealarm.com", &mut out).unwrap());
-        let text = String::from_utf8(out).unwrap();
-        for part in [
-            "Check Point",
-            "AO Kaspersky Lab",
-            " IL\n",
-            " RU\n",
-            "sk83520",
-            ruleset.digest(),
-        ] {
-            assert!(text.contains(part), "{part} in {text}");
-        }
-        assert!(!explain_name(&ruleset, "zonealarm.com.evil.example", &mut Vec::new()).unwrap());
     }
 }
