@@ -11,7 +11,7 @@ use clap::Args;
 use super::EXIT_OK;
 use super::rules::explain_name;
 use crate::attribute::Ruleset;
-use crate::geo::{CountryTable, OperatorTable};
+use crate::geo::{Countries, OperatorTable};
 
 /// Say what a name or an address means, why, and how sure that is.
 #[derive(Debug, Args)]
@@ -28,6 +28,10 @@ pub struct ExplainArgs {
     /// Folder of rule files that add to the built-in rules or replace those of the same vendor.
     #[arg(long, value_name = "DIR")]
     pub rules: Option<PathBuf>,
+
+    /// File of countries in MaxMind's DB format (.mmdb), in place of the built-in table.
+    #[arg(long, value_name = "FILE")]
+    pub geoip: Option<PathBuf>,
 }
 
 /// Runs the command.
@@ -37,9 +41,10 @@ pub fn run(args: &ExplainArgs, out: &mut dyn Write) -> anyhow::Result<ExitCode> 
             .with_context(|| format!("cannot use the rules in {}", dir.display()))?,
         None => Ruleset::builtin()?,
     };
+    let countries = Countries::from_file_or_embedded(args.geoip.as_deref())?;
     let what = args.what.trim();
     match what.trim_matches(['[', ']']).parse::<IpAddr>() {
-        Ok(address) => explain_address(&rules, address, out)?,
+        Ok(address) => explain_address(&rules, &countries, address, out)?,
         Err(_) => {
             explain_name(&rules, what, out)?;
         }
@@ -47,8 +52,13 @@ pub fn run(args: &ExplainArgs, out: &mut dyn Write) -> anyhow::Result<ExitCode> 
     Ok(ExitCode::from(EXIT_OK))
 }
 
-fn explain_address(rules: &Ruleset, address: IpAddr, out: &mut dyn Write) -> anyhow::Result<()> {
-    let (countries, operators) = (CountryTable::embedded(), OperatorTable::builtin()?);
+fn explain_address(
+    rules: &Ruleset,
+    countries: &Countries,
+    address: IpAddr,
+    out: &mut dyn Write,
+) -> anyhow::Result<()> {
+    let operators = OperatorTable::builtin()?;
     let dataset = countries.dataset();
     let mut row = |label: &str, text: &str| writeln!(out, "  {label:<13}{text}");
     row("address", &address.to_string())?;

@@ -12,6 +12,8 @@ mod cli;
 mod corpus;
 mod determinism;
 mod generator;
+mod geoip;
+mod mmdb_writer;
 mod robustness;
 mod schema;
 mod support;
