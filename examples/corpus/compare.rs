@@ -11,7 +11,7 @@ use avscope::aggregate::{EventRef, Ledger};
 use avscope::attribute::Ruleset;
 use avscope::capture::CaptureFiles;
 use avscope::config::{self, Limits};
-use avscope::geo::OperatorTable;
+use avscope::geo::{Countries, OperatorTable};
 use avscope::model::printable;
 use avscope::pipeline::{self, EventSink, Settings, conservation};
 use serde_json::Value;
@@ -158,6 +158,7 @@ fn names(capture: &Path, kind: &str, rules: &Arc<Ruleset>) -> (BTreeMap<Key, u64
     let operators = Arc::new(OperatorTable::builtin().expect("the built-in table is valid"));
     let ledger = Ledger::new(
         Arc::clone(rules),
+        Arc::new(Countries::Embedded),
         operators,
         Arc::clone(&settings.home),
         1000,

@@ -7,7 +7,7 @@ use super::{ByteLedger, EventRef, Exposures, FlowOpened, FlowReported, NameObser
 use crate::attribute::Ruleset;
 use crate::decode::Address;
 use crate::flow::{Endpoint, FlowEndReason, HomeNetworks};
-use crate::geo::{CountryTable, OperatorTable};
+use crate::geo::{Countries, OperatorTable};
 use crate::model::Locality;
 
 /// What the ledger counts beside bytes.
@@ -39,6 +39,7 @@ pub struct LedgerCounters {
 #[derive(Debug)]
 pub struct Ledger {
     rules: Arc<Ruleset>,
+    countries: Arc<Countries>,
     operators: Arc<OperatorTable>,
     home: Arc<HomeNetworks>,
     exposures: Exposures,
@@ -50,12 +51,14 @@ impl Ledger {
     /// An empty ledger that lists at most `exposures_max` exposures.
     pub fn new(
         rules: Arc<Ruleset>,
+        countries: Arc<Countries>,
         operators: Arc<OperatorTable>,
         home: Arc<HomeNetworks>,
         exposures_max: usize,
     ) -> Self {
         Self {
             rules,
+            countries,
             operators,
             home,
             exposures: Exposures::new(exposures_max),
@@ -86,6 +89,11 @@ impl Ledger {
     /// What else was counted.
     pub fn counters(&self) -> &LedgerCounters {
         &self.counters
+    }
+
+    /// Where countries of addresses come from.
+    pub fn countries(&self) -> &Countries {
+        &self.countries
     }
 
     /// The rules by which everything was judged.
@@ -127,7 +135,7 @@ impl Ledger {
         let ip = named.server.ip();
         let operator = self.operators.lookup(ip);
         let places = Places {
-            country: CountryTable::embedded().lookup(ip),
+            country: self.countries.lookup(ip),
             operator: operator.map(|operator| (operator.name.as_str(), operator.country)),
         };
         self.exposures.sighted(host, &sighting, &self.rules, places);

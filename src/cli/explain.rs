@@ -14,7 +14,7 @@ use super::explanation::{
     Verdict,
 };
 use crate::attribute::{Indicates, Ruleset};
-use crate::geo::{CountryTable, OperatorTable};
+use crate::geo::{Countries, OperatorTable};
 use crate::model::printable;
 
 /// Say what a name, an address, a User-Agent or a URI means, why, and how sure that is.
@@ -47,6 +47,10 @@ pub struct ExplainArgs {
     /// Folder of rule files that add to the built-in rules or replace those of the same vendor.
     #[arg(long, value_name = "DIR")]
     pub rules: Option<PathBuf>,
+
+    /// File of countries in MaxMind's DB format (.mmdb), in place of the built-in table.
+    #[arg(long, value_name = "FILE")]
+    pub geoip: Option<PathBuf>,
 }
 
 /// How the answer is written.
@@ -65,9 +69,10 @@ pub fn run(args: &ExplainArgs, out: &mut dyn Write) -> anyhow::Result<ExitCode> 
             .with_context(|| format!("cannot use the rules in {}", dir.display()))?,
         None => Ruleset::builtin()?,
     };
+    let countries = Countries::from_file_or_embedded(args.geoip.as_deref())?;
     let tables = Tables {
         rules: &rules,
-        countries: CountryTable::embedded(),
+        countries: &countries,
         operators: &OperatorTable::builtin()?,
     };
     let what = args.what.as_deref().unwrap_or_default().trim();

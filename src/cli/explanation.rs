@@ -9,7 +9,7 @@ use crate::attribute::{
     Detectability, Engine, EngineRelation, EngineUse, Indicates, PatternKind, Rule, RuleMatch,
     Ruleset, ValidityDate, Vendor, Visibility,
 };
-use crate::geo::{CountryTable, OperatorTable};
+use crate::geo::{Countries, OperatorTable};
 use crate::model::{Confidence, CountryCode, EvidenceKind, Purpose, SourceClass};
 
 /// What is asked about.
@@ -270,7 +270,7 @@ pub struct Tables<'a> {
     /// The rules.
     pub rules: &'a Ruleset,
     /// Addresses to countries.
-    pub countries: &'a CountryTable,
+    pub countries: &'a Countries,
     /// Addresses to operators.
     pub operators: &'a OperatorTable,
 }

@@ -14,7 +14,7 @@ use super::capture_args::{CaptureArgs, SinkFn, report_inputs};
 use super::{EXIT_ERROR, EXIT_INPUT_INCOMPLETE, EXIT_OK};
 use crate::aggregate::Ledger;
 use crate::config::Limits;
-use crate::geo::OperatorTable;
+use crate::geo::{Countries, OperatorTable};
 use crate::pipeline::conservation;
 use crate::report::{self, Style, Summary};
 use crate::store::EventWriter;
@@ -42,6 +42,10 @@ pub struct ReplayArgs {
     #[arg(long, value_name = "FILE|-")]
     pub events: Option<PathBuf>,
 
+    /// File of countries in MaxMind's DB format (.mmdb), in place of the built-in table.
+    #[arg(long, value_name = "FILE")]
+    pub geoip: Option<PathBuf>,
+
     /// Exposures listed at most.
     #[arg(long, value_name = "N", default_value_t = Limits::default().exposures_max, hide_short_help = true)]
     pub exposures_max: usize,
@@ -61,11 +65,13 @@ pub enum Format {
 /// Runs the command.
 pub fn run(args: &ReplayArgs) -> anyhow::Result<ExitCode> {
     let rules = args.captures.ruleset()?;
+    let countries = Arc::new(Countries::from_file_or_embedded(args.geoip.as_deref())?);
     let operators = Arc::new(OperatorTable::builtin()?);
     let limits = args.captures.limits(args.exposures_max);
     let settings = args.captures.settings(Arc::clone(&rules), &limits)?;
     let mut ledger = Ledger::new(
         Arc::clone(&rules),
+        Arc::clone(&countries),
         Arc::clone(&operators),
         Arc::clone(&settings.home),
         limits.exposures_max,
@@ -76,7 +82,7 @@ pub fn run(args: &ReplayArgs) -> anyhow::Result<ExitCode> {
         .map(|path| open_events(path, &args.captures.paths));
     let mut events = events
         .transpose()?
-        .map(|out| EventWriter::new(out, rules, Arc::clone(&operators)));
+        .map(|out| EventWriter::new(out, rules, countries, Arc::clone(&operators)));
 
     let run = args.captures.read(
         &settings,

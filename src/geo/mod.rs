@@ -5,11 +5,16 @@
 //! address and the country where its operator is registered come from different data and neither is
 //! ever derived from the other.
 
+mod countries;
 mod country;
+mod country_file;
 mod operator;
 mod range_table;
+mod special;
 
+pub use countries::Countries;
 pub use country::{CountryTable, CountryTableError};
+pub use country_file::{CountryFile, CountryFileError};
 pub use operator::{Operator, OperatorError, OperatorTable};
 pub use range_table::{AddressNumber, IpRangeTable, RangeError, RangeTable};
 

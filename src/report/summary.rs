@@ -10,7 +10,7 @@ use crate::aggregate::{
 };
 use crate::attribute::{EngineRelation, Ruleset};
 use crate::capture::{ClockStats, FileReport};
-use crate::geo::{CountryTable, Dataset};
+use crate::geo::Dataset;
 use crate::model::{Confidence, CountryCode, EvidenceKind, Purpose, printable, rfc3339};
 use crate::pipeline::{FrameCounters, ShardCounters};
 
@@ -243,7 +243,7 @@ impl Summary {
             clock,
             inputs,
             ruleset: rules.digest().to_owned(),
-            country_dataset: CountryTable::embedded().dataset().clone(),
+            country_dataset: ledger.countries().dataset().clone(),
             operator_dataset,
             home_networks,
             exposures_refused: ledger.exposures().refused,

@@ -14,7 +14,7 @@ use crate::aggregate::{EventRef, Evidence, FlowReported, NameObserved};
 use crate::attribute::{EngineRelation, Ruleset};
 use crate::decode::{ICMP, ICMPV6, TCP, UDP};
 use crate::flow::{FlowEndReason, FlowRecord};
-use crate::geo::{CountryTable, OperatorTable};
+use crate::geo::{Countries, OperatorTable};
 use crate::model::{
     Confidence, CountryCode, Coverage, EvidenceKind, Locality, Purpose, printable, rfc3339,
 };
@@ -26,6 +26,7 @@ pub const SCHEMA_VERSION: u32 = 1;
 pub struct EventWriter<W: Write> {
     out: W,
     rules: Arc<Ruleset>,
+    countries: Arc<Countries>,
     operators: Arc<OperatorTable>,
     line: Vec<u8>,
 }
@@ -150,10 +151,16 @@ struct Server<'a> {
 
 impl<W: Write> EventWriter<W> {
     /// Writes to `out`, which should buffer.
-    pub fn new(out: W, rules: Arc<Ruleset>, operators: Arc<OperatorTable>) -> Self {
+    pub fn new(
+        out: W,
+        rules: Arc<Ruleset>,
+        countries: Arc<Countries>,
+        operators: Arc<OperatorTable>,
+    ) -> Self {
         Self {
             out,
             rules,
+            countries,
             operators,
             line: Vec::with_capacity(2048),
         }
@@ -319,7 +326,7 @@ impl<W: Write> EventWriter<W> {
     /// Where the server stands; only for flows that are attributed, as nobody reads it for others.
     fn server(&self, evidence: &Evidence, ip: IpAddr) -> Option<Server<'_>> {
         evidence.rule?;
-        let countries = CountryTable::embedded();
+        let countries = &self.countries;
         let operator = self.operators.lookup(ip);
         Some(Server {
             country: countries.lookup(ip),

@@ -13,6 +13,8 @@ mod corpus;
 mod determinism;
 mod explain;
 mod generator;
+mod geoip;
+mod mmdb_writer;
 mod robustness;
 mod rules;
 mod schema;

@@ -9,7 +9,7 @@ use avscope::aggregate::{Conservation, EventRef, Ledger};
 use avscope::attribute::Ruleset;
 use avscope::capture::{CaptureFiles, PacketSource};
 use avscope::config::{self, Limits};
-use avscope::geo::OperatorTable;
+use avscope::geo::{Countries, OperatorTable};
 use avscope::pipeline::{self, EventSink, Settings, conservation};
 use avscope::report::{Summary, write_json};
 use avscope::store::{EventWriter, Names};
@@ -140,6 +140,7 @@ pub fn run_source<S: PacketSource + Send>(
     let operators = Arc::new(OperatorTable::builtin().unwrap());
     let mut ledger = Ledger::new(
         Arc::clone(&settings.rules),
+        Arc::new(Countries::Embedded),
         Arc::clone(&operators),
         Arc::clone(&settings.home),
         way.limits.exposures_max,
@@ -148,6 +149,7 @@ pub fn run_source<S: PacketSource + Send>(
     let mut events = EventWriter::new(
         Vec::new(),
         Arc::clone(&settings.rules),
+        Arc::new(Countries::Embedded),
         Arc::clone(&operators),
     );
     let outcome = pipeline::replay(

@@ -13,7 +13,7 @@ use avscope::aggregate::{ByteLedger, EventRef, Ledger};
 use avscope::attribute::Ruleset;
 use avscope::capture::CaptureFiles;
 use avscope::config::{self, Limits};
-use avscope::geo::OperatorTable;
+use avscope::geo::{Countries, OperatorTable};
 use avscope::model::{EvidenceKind, Locality};
 use avscope::pipeline::{self, EventSink, FrameCounters};
 use avscope::store::Names;
@@ -66,6 +66,7 @@ fn count(capture: &Path, workers: usize) -> Counted {
     let mut listeners = Listeners {
         ledger: Ledger::new(
             rules,
+            Arc::new(Countries::Embedded),
             Arc::new(OperatorTable::builtin().unwrap()),
             Arc::clone(&settings.home),
             limits.exposures_max,
