@@ -4,7 +4,7 @@ CARGO ?= cargo
 # What tests and checks use beside Rust, gcc and make, by their names in apt.
 APT_TEST := tshark mmdb-bin prometheus
 # What recording the captures anew uses on top of it.
-APT_CAPTURES := tcpdump iproute2 curl openssl python3
+APT_CAPTURES := tcpdump iproute2 curl openssl python3 bind9-dnsutils dnsmasq-base tinyproxy-bin
 # What the benches compare with.
 APT_BENCH := tcpdump tshark valgrind
 

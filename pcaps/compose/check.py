@@ -18,9 +18,9 @@ VERIFY = ["-o", "tcp.check_checksum:TRUE", "-o", "ip.check_checksum:TRUE", "-o",
 BAD = "tcp.checksum.status == 0 || ip.checksum.status == 0 || udp.checksum.status == 0"
 
 
-def tshark(capture: Path, fields: list[str], only: str = "") -> list[list[str]]:
-    """The fields of the frames that match; what a damaged file holds before the damage counts."""
-    command = ["tshark", "-n", "-r", str(capture), *REASSEMBLE, *VERIFY, "-T", "fields", "-E", "occurrence=f"]
+def tshark(capture: Path, fields: list[str], only: str = "", occurrence: str = "f") -> list[list[str]]:
+    """The fields of the frames that match, of each the first occurrence or (`a`) all; what a damaged file holds before the damage counts."""
+    command = ["tshark", "-n", "-r", str(capture), *REASSEMBLE, *VERIFY, "-T", "fields", "-E", f"occurrence={occurrence}"]
     for name in fields:
         command += ["-e", name]
     if only:
@@ -51,16 +51,59 @@ def compare(what: str, wanted: Counter, found: Counter) -> list[str]:
 
 def check_names(capture: Path, expected: dict) -> list[str]:
     rows = tshark(capture, [*ENDS, "tls.handshake.extensions_server_name"], "tls.handshake.extensions_server_name")
-    wanted = Counter({(*of(entry), entry["name"]): entry["count"] for entry in expected["names"]})
+    wanted = Counter({(*of(entry), entry["name"]): entry["count"] for entry in expected["names"] + expected.get("inner_names", [])})
     differences = compare("tls_sni", wanted, Counter((*ends(row), row[6]) for row in rows))
     named = {ends(row) for row in rows}
     differences += [f"named, but should not be: {of(entry)}" for entry in expected.get("unnamed", []) if of(entry) in named]
+    if "dns" in expected:
+        return differences + check_dns(capture, expected) + check_http(capture, expected)
     wanted = Counter(of(entry) + (entry["name"],) for entry in expected.get("other_names", []) if entry["kind"] == "http_host")
     rows = tshark(capture, [*ENDS, "http.host"], "http.request")
     differences += compare("http_host", wanted, Counter((*ends(row), row[6].split(":")[0]) for row in rows))
     wanted = Counter((entry["src_ip"], entry["src_port"], entry["dest_ip"], entry["name"]) for entry in expected.get("other_names", []) if entry["kind"] == "dns_query")
     rows = tshark(capture, ["ip.src", "udp.srcport", "ip.dst", "dns.qry.name"], "dns.flags.response == 0")
     return differences + compare("dns_query", wanted, Counter((row[0], int(row[1]), row[2], row[3]) for row in rows))
+
+
+ENDS_DNS = ["ip.src", "ipv6.src", "udp.srcport", "tcp.srcport", "ip.dst", "ipv6.dst", "udp.dstport", "tcp.dstport"]
+RCODES = {"0": "answered", "2": "servfail", "3": "nxdomain", "5": "refused"}
+TYPES = {"1": "A", "28": "AAAA"}
+
+
+def check_dns(capture: Path, expected: dict) -> list[str]:
+    """Every question as often as it was sent, every answer with its code, its aliases and its addresses."""
+    fields = [*ENDS_DNS, "dns.qry.name", "dns.qry.type", "dns.flags.rcode", "dns.cname", "dns.a", "dns.aaaa"]
+    differences = []
+    for response in (0, 1):
+        found: Counter = Counter()
+        for row in tshark(capture, fields, f"dns.flags.response == {response}", "a"):
+            ends = [row[0] or row[1], int(row[2] or row[3]), row[4] or row[5], int(row[6] or row[7])]
+            if response:
+                ends = ends[2:] + ends[:2]
+            data = tuple(sorted(",".join(row[11:]).strip(",").replace(",,", ",").split(","))) if response else ()
+            outcome = RCODES[row[10]] if response else None
+            found[(*ends, row[8], TYPES[row[9]], "no_data" if outcome == "answered" and data == ("",) else outcome, data)] += 1
+        wanted: Counter = Counter()
+        for entry in expected["dns"]:
+            if response and entry["outcome"] != "unanswered":
+                data = tuple(sorted(answer["rdata"] for answer in entry["answers"])) or ("",)
+                wanted[(*of(entry), entry["rrname"], entry["rrtype"], entry["outcome"], data)] += 1
+            elif not response and expected.get("seen") != "answers":
+                wanted[(*of(entry), entry["rrname"], entry["rrtype"], None, ())] += entry["queries"]
+        differences += compare("dns answer" if response else "dns question", wanted, found)
+    return differences
+
+
+def check_http(capture: Path, expected: dict) -> list[str]:
+    """Every request with its method, target, Host and User-Agent; a frame may hold several."""
+    fields = ["http.request.method", "http.request.uri", "http.host", "http.user_agent"]
+    found: Counter = Counter()
+    for row in tshark(capture, [*ENDS, *fields], "http.request", "a"):
+        columns = [value.split(",") for value in row[6:]]
+        for request in zip(*(column * len(columns[0]) if len(column) == 1 and len(columns[0]) > 1 else column for column in columns)):
+            found[(*ends(row), *request)] += 1
+    wanted = Counter((*of(entry), entry["http_method"], entry["url"], entry["hostname"] or "", entry["http_user_agent"] or "") for entry in expected.get("http", []))
+    return compare("http request", wanted, found)
 
 
 def check_packets(capture: Path, packets: int, tcp_flows: int | None) -> list[str]:

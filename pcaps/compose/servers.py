@@ -4,7 +4,7 @@ Run inside the namespace of the servers: `servers.py CONFIG.json`. Prints `ready
 
     {"tls":  {"addresses": [..], "certificates": {"name": "file.pem"}, "key": "key.pem", "port": 443},
      "http": {"addresses": [..], "port": 80},
-     "dns":  {"addresses": [..], "answers": {"name": ["address", ..]}},
+     "dns":  {"addresses": [..], "answers": {"name": ["address", ..]}, "faults": {"name": "servfail|second|silent"}},
      "ntp":  {"addresses": [..]}}
 """
 
@@ -114,13 +114,19 @@ def dns_name(query: bytes, offset: int) -> tuple[str, int]:
     return ".".join(labels), offset + 1
 
 
-def serve_dns(server: socket.socket, answers: dict[str, list[str]]) -> None:
+def serve_dns(server: socket.socket, answers: dict[str, list[str]], faults: dict[str, str]) -> None:
+    """Answers from the table; `faults` names what gets SERVFAIL, an answer only when asked a second time, or none."""
+    heard: set[str] = set()
     while True:
         query, client = server.recvfrom(2048)
         try:
             name, end = dns_name(query, 12)
             kind = struct.unpack("!H", query[end : end + 2])[0]
         except (IndexError, struct.error, UnicodeDecodeError):
+            continue
+        fault = faults.get(name.lower())
+        if fault == "silent" or (fault == "second" and name not in heard):
+            heard.add(name)
             continue
         known = name.lower() in answers
         family = {1: socket.AF_INET, 28: socket.AF_INET6}.get(kind)
@@ -131,7 +137,7 @@ def serve_dns(server: socket.socket, answers: dict[str, list[str]]) -> None:
                 raw = socket.inet_pton(family, address)
                 records += b"\xc0\x0c" + struct.pack("!HHIH", kind, 1, 300, len(raw)) + raw
                 count += 1
-        flags = 0x8180 if known else 0x8183
+        flags = 0x8182 if fault == "servfail" else 0x8180 if known else 0x8183
         head = query[:2] + struct.pack("!HHHHH", flags, 1, count, 0, 0)
         server.sendto(head + query[12 : end + 4] + records, client)
 
@@ -160,7 +166,7 @@ def main() -> int:
                 threads.append(threading.Thread(target=accept_all, args=(server, context), daemon=True))
     for address in config.get("dns", {}).get("addresses", []):
         server = listen(address, 53, socket.SOCK_DGRAM)
-        threads.append(threading.Thread(target=serve_dns, args=(server, config["dns"]["answers"]), daemon=True))
+        threads.append(threading.Thread(target=serve_dns, args=(server, config["dns"]["answers"], config["dns"].get("faults", {})), daemon=True))
     for address in config.get("ntp", {}).get("addresses", []):
         server = listen(address, 123, socket.SOCK_DGRAM)
         threads.append(threading.Thread(target=serve_ntp, args=(server,), daemon=True))
