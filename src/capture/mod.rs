@@ -40,8 +40,6 @@ impl LinkType {
     pub const PPP: Self = Self(9);
     /// PPP in HDLC-like framing.
     pub const PPP_HDLC: Self = Self(50);
-    /// PPP over Ethernet: the session header without the Ethernet one.
-    pub const PPP_ETHER: Self = Self(51);
     /// Raw IP, version by its first four bits; 12 and 14 are what some systems wrote for it.
     pub const RAW: Self = Self(101);
     /// Cisco HDLC.
