@@ -97,7 +97,7 @@ impl Capture {
             let Decoded::Packet(packet) = decode::decode(&self.raw(descriptor)) else {
                 return None;
             };
-            let (key, sender) = FlowKey::of(&packet);
+            let (key, sender) = FlowKey::of(&packet, 0);
             let task = Task {
                 packet,
                 key,
@@ -191,7 +191,7 @@ fn hashing(criterion: &mut Criterion, capture: &Capture) {
     group.bench_function("office", |bencher| {
         bencher.iter(|| {
             for (task, _) in &capture.tasks {
-                let (key, sender) = FlowKey::of(black_box(&task.packet));
+                let (key, sender) = FlowKey::of(black_box(&task.packet), 0);
                 black_box((key.hash(SEED), sender));
             }
         });

@@ -93,7 +93,7 @@ struct Watched {
 }
 
 /// Maps that are open at once; one more is mapped all the same, and a cut then ends without the name.
-const WATCHED_MAX: usize = 64;
+const WATCHED_MAX: usize = 512;
 
 static WATCHED: [Watched; WATCHED_MAX] = [const {
     Watched {

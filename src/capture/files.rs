@@ -1,110 +1,343 @@
-//! Paths of capture files → batches of frames, one file after the other, with one `seq` and one clock over all.
+//! Paths → batches of frames: all inputs as one, with one `seq` over all and one clock for each world.
 
-use std::fs::File;
-use std::io::Read;
-use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::collections::{HashMap, VecDeque};
+use std::path::PathBuf;
 
-use super::file_map::FileMap;
+use super::discover::{Found, Passed, discover};
+use super::input::Input;
+use super::manifest::Manifest;
+use super::merge::{Active, Due, Merge, Staged, Waiting};
 use super::{
-    CaptureError, ClockStats, Damage, DamageKind, FrameBatch, FrameDescriptor, FrameStorage,
-    PacketSource, SourceState, Step, StreamClock, Walker,
+    CaptureError, ClockStats, FileReport, FrameBatch, FrameDescriptor, FrameStorage, PacketSource,
+    SourceState, StreamClock,
 };
+use crate::model::Timestamp;
 
-/// What a stream is read in. Large enough that a system call costs nothing, small enough to stay in the cache.
-const SEGMENT_BYTES: usize = 1 << 20;
-
-/// What became of one input: law 3 needs it to lead from `seq` to a file and a frame in it.
-#[derive(Clone, Debug)]
-pub struct FileReport {
-    /// The file as named by the user; `-` is standard input.
-    pub path: PathBuf,
-    /// `seq` of its first frame.
-    pub first_seq: u64,
-    /// Frames read from it.
-    pub frames: u64,
-    /// Bytes read from it.
-    pub bytes: u64,
-    /// Where it became unreadable.
-    pub damage: Option<Damage>,
-    /// Why it could not be read at all.
-    pub error: Option<String>,
+/// How inputs belong together.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct InputOptions {
+    /// The site where all of them were captured.
+    pub site: Option<String>,
+    /// Each file's folder names its site: the path of the folder below the directory that was named, the name of that
+    /// directory for files directly in it, and the name of its folder for a file that was named itself.
+    pub site_from_path: bool,
+    /// Each file is a world of its own: own clock, own flows, and, unless a site is given, a site named by its path.
+    pub isolate: bool,
 }
 
-/// Capture files in the order they were given.
+/// Captures as one input.
+///
+/// Files are read in the order of their first frames, those that overlap in time merged by time. What can be read only once
+/// (standard input, pipes) is read where it was given: the files before it come before it, those behind it after.
 #[derive(Debug)]
 pub struct CaptureFiles {
-    paths: std::vec::IntoIter<PathBuf>,
-    current: Option<Open>,
+    /// Timelines that follow each other; one world each if isolated, else parts of one world.
+    timelines: VecDeque<Vec<Waiting>>,
+    merge: Merge,
+    staged: Staged,
+    isolate: bool,
     clock: StreamClock,
+    earlier_clocks: ClockStats,
     next_seq: u64,
-    reports: Vec<FileReport>,
+    manifest: Manifest,
+    sites: Vec<String>,
+    passed: Passed,
+    files_waited: u64,
+    bytes_total: Option<u64>,
+    bytes_of_ended: u64,
 }
-
-#[derive(Debug)]
-struct Open {
-    walker: Walker,
-    storage: FrameStorage,
-    /// Position in the storage.
-    position: usize,
-    /// Offset in the input of the storage's first byte.
-    storage_offset: u64,
-    stream: Option<Box<dyn ReadDebug>>,
-}
-
-trait ReadDebug: Read + std::fmt::Debug + Send {}
-impl<T: Read + std::fmt::Debug + Send> ReadDebug for T {}
 
 impl CaptureFiles {
-    /// A source over `paths`, read in this order; `-` is standard input.
+    /// A source over `paths` in one world without a site: files, directories with all below them, and `-` for standard
+    /// input. What cannot be read is in the reports.
     pub fn new(paths: Vec<PathBuf>) -> Self {
+        let (found, passed) = discover(&paths);
+        let scopes = vec![0; found.len()];
+        Self::over(found, &scopes, vec![String::new()], passed, false)
+    }
+
+    /// The same with sites and worlds. Fails where there are more sites than can be told apart.
+    pub fn with_options(paths: &[PathBuf], options: &InputOptions) -> Result<Self, CaptureError> {
+        let (found, passed) = discover(paths);
+        let mut sites = vec![options.site.clone().unwrap_or_default()];
+        let mut scopes = vec![0; found.len()];
+        if options.site.is_none() && (options.site_from_path || options.isolate) {
+            sites.clear();
+            let mut known = HashMap::new();
+            for (scope, file) in scopes.iter_mut().zip(&found) {
+                let site = if options.site_from_path {
+                    file.folder.clone()
+                } else {
+                    file.path.to_string_lossy().into_owned()
+                };
+                *scope = match known.get(&site) {
+                    Some(scope) => *scope,
+                    None => {
+                        let scope =
+                            u16::try_from(sites.len()).map_err(|_| CaptureError::TooManySites {
+                                path: file.path.clone(),
+                            })?;
+                        known.insert(site.clone(), scope);
+                        sites.push(site);
+                        scope
+                    }
+                };
+            }
+        }
+        Ok(Self::over(found, &scopes, sites, passed, options.isolate))
+    }
+
+    fn over(
+        found: Vec<Found>,
+        scopes: &[u16],
+        sites: Vec<String>,
+        passed: Passed,
+        isolate: bool,
+    ) -> Self {
+        let bytes_total = found
+            .iter()
+            .filter(|file| file.error.is_none())
+            .map(|file| file.size)
+            .sum();
+        let mut manifest = Manifest::default();
+        let mut timelines = VecDeque::from([Vec::new()]);
+        for ((report, file), scope) in found.into_iter().enumerate().zip(scopes) {
+            manifest.reports.push(FileReport {
+                path: file.path.clone(),
+                scope: *scope,
+                error: file.error.clone(),
+                ..FileReport::default()
+            });
+            if file.error.is_some() {
+                continue;
+            }
+            let is_stream = file.is_stream();
+            let waiting = Waiting {
+                path: file.path,
+                report,
+                scope: *scope,
+                first: file.first.unwrap_or_default(),
+            };
+            if is_stream || isolate {
+                timelines.push_back(vec![waiting]);
+                timelines.push_back(Vec::new());
+            } else if let Some(timeline) = timelines.back_mut() {
+                timeline.push(waiting);
+            }
+        }
+        timelines.retain(|timeline| !timeline.is_empty());
+        let first = timelines.pop_front().unwrap_or_default();
         Self {
-            paths: paths.into_iter(),
-            current: None,
+            timelines,
+            merge: Merge::new(first),
+            staged: Staged::default(),
+            isolate,
             clock: StreamClock::default(),
+            earlier_clocks: ClockStats::default(),
             next_seq: 0,
-            reports: Vec::new(),
+            manifest,
+            sites,
+            passed,
+            files_waited: 0,
+            bytes_total,
+            bytes_of_ended: 0,
         }
     }
 
-    /// What became of each input so far.
+    /// Goes on to the next world, after [`PacketSource::next_batch`] has said that this one ends. False if there is none.
+    ///
+    /// There is one world, unless files are isolated: flows must not go on from one into the next, `seq` does.
+    pub fn next_world(&mut self) -> bool {
+        if !self.isolate {
+            return false;
+        }
+        let Some(timeline) = self.timelines.pop_front() else {
+            return false;
+        };
+        self.begin(timeline);
+        let stats = self.clock.stats();
+        self.earlier_clocks.steps_back += stats.steps_back;
+        self.earlier_clocks.jumps += stats.jumps;
+        self.clock = StreamClock::default();
+        true
+    }
+
+    /// What became of each input so far, in the order in which they were given or found.
     pub fn reports(&self) -> &[FileReport] {
-        &self.reports
+        &self.manifest.reports
+    }
+
+    /// Frames that no [`super::Run`] of a report leads to: too many runs. Reading the same inputs again tells their place.
+    pub fn runs_refused(&self) -> u64 {
+        self.manifest.refused
+    }
+
+    /// The names of sites, by scope; one empty name where no site was given.
+    pub fn sites(&self) -> &[String] {
+        &self.sites
+    }
+
+    /// What directories held beside captures.
+    pub fn passed(&self) -> &Passed {
+        &self.passed
+    }
+
+    /// Files whose frames came late because too many files run at the same time.
+    pub fn files_waited(&self) -> u64 {
+        self.files_waited + self.merge.files_waited
     }
 
     /// What was odd about time so far.
     pub fn clock_stats(&self) -> ClockStats {
-        self.clock.stats()
+        let stats = self.clock.stats();
+        ClockStats {
+            steps_back: self.earlier_clocks.steps_back + stats.steps_back,
+            jumps: self.earlier_clocks.jumps + stats.jumps,
+        }
     }
 
-    /// Opens the next file; one that cannot be read is reported and passed over.
-    fn open_next(&mut self) -> bool {
-        for path in self.paths.by_ref() {
-            let mut report = FileReport {
-                path: path.clone(),
-                first_seq: self.next_seq,
-                frames: 0,
-                bytes: 0,
-                damage: None,
-                error: None,
-            };
-            match open(&path) {
-                Ok(open) => self.current = Some(open),
-                Err(error) => report.error = Some(error.to_string()),
-            }
-            self.reports.push(report);
-            if self.current.is_some() {
-                return true;
-            }
-        }
-        false
+    /// Bytes of all files as they lie there, compressed or not; `None` where something is no file.
+    pub fn bytes_total(&self) -> Option<u64> {
+        self.bytes_total
     }
 
-    fn close(&mut self, damage: Option<Damage>) {
-        if let (Some(open), Some(report)) = (self.current.take(), self.reports.last_mut()) {
-            report.bytes = open.storage_offset + open.position as u64;
-            report.damage = damage;
+    /// Bytes of them read so far.
+    pub fn bytes_read(&self) -> u64 {
+        let active = self.merge.active.iter();
+        self.bytes_of_ended + active.map(|file| file.input.bytes_read()).sum::<u64>()
+    }
+
+    fn begin(&mut self, timeline: Vec<Waiting>) {
+        self.files_waited += self.merge.files_waited;
+        self.merge = Merge::new(timeline);
+    }
+
+    /// Opens the file that waits first; one that cannot be read is reported and passed over.
+    fn open(&mut self) {
+        let Some(Waiting {
+            path,
+            report,
+            scope,
+            ..
+        }) = self.merge.waiting.pop_front()
+        else {
+            return;
+        };
+        match Input::open(&path) {
+            Ok(input) => self.activate(Active {
+                input,
+                report,
+                scope,
+            }),
+            Err(error) => {
+                if let Some(report) = self.manifest.reports.get_mut(report) {
+                    report.error = Some(error.to_string());
+                }
+            }
         }
+    }
+
+    fn activate(&mut self, file: Active) {
+        if let Some(report) = self.manifest.reports.get_mut(file.report) {
+            report.format = Some(file.input.format());
+            report.compression = Some(file.input.compression());
+            report.first_seq = self.next_seq;
+        }
+        self.merge.active.push(file);
+    }
+
+    /// Takes leave of files that have ended.
+    fn close_ended(&mut self) {
+        for file in self
+            .merge
+            .active
+            .extract_if(.., |file| file.input.head().is_none())
+        {
+            if let Some(report) = self.manifest.reports.get_mut(file.report) {
+                report.bytes = file.input.bytes_read();
+                report.damage = file.input.damage();
+                self.bytes_of_ended += report.bytes;
+            }
+        }
+    }
+
+    /// Fills the batch from the only active file, without copying, until a frame is later than `until`.
+    fn fill_from_one(&mut self, until: Option<Timestamp>, batch: &mut FrameBatch) {
+        let Some(file) = self.merge.active.first_mut() else {
+            return;
+        };
+        batch.storage = file.input.storage().clone();
+        while let Some(head) = file.input.head().copied()
+            && batch.descriptors.len() < batch.capacity()
+            && until.is_none_or(|until| head.time <= until)
+            && (batch.descriptors.is_empty() || batch.storage.is_same(file.input.storage()))
+        {
+            batch.descriptors.push(descriptor(
+                &head,
+                file,
+                &mut self.clock,
+                &mut self.next_seq,
+                &mut self.manifest,
+            ));
+            file.input.advance();
+        }
+    }
+
+    /// Copies frames of the active files in their order, until a frame is later than `until` or a file ends.
+    fn stage(&mut self, until: Option<Timestamp>) {
+        while !self.staged.is_full()
+            && let Some((at, next_of_other, included)) = self.merge.next()
+            && let Some(file) = self.merge.active.get_mut(at)
+        {
+            while let Some(head) = file.input.head().copied()
+                && (head.time < next_of_other || (included && head.time == next_of_other))
+                && !self.staged.is_full()
+            {
+                if until.is_some_and(|until| head.time > until) {
+                    return self.staged.seal();
+                }
+                let descriptor = descriptor(
+                    &head,
+                    file,
+                    &mut self.clock,
+                    &mut self.next_seq,
+                    &mut self.manifest,
+                );
+                let frame = file.input.storage().bytes().get(head.start..);
+                let frame = frame.and_then(|rest| rest.get(..head.record.captured_len as usize));
+                self.staged.push(descriptor, frame.unwrap_or_default());
+                file.input.advance();
+            }
+            if file.input.head().is_none() {
+                break;
+            }
+        }
+        self.staged.seal();
+    }
+}
+
+/// Gives the next frame of a file its place in the whole input.
+#[inline]
+fn descriptor(
+    head: &super::input::Head,
+    file: &Active,
+    clock: &mut StreamClock,
+    next_seq: &mut u64,
+    manifest: &mut Manifest,
+) -> FrameDescriptor {
+    let record = &head.record;
+    let seq = *next_seq;
+    *next_seq += 1;
+    manifest.frame(file.report, seq, record.timestamp, record.link_type);
+    FrameDescriptor {
+        offset: head.start as u64,
+        seq,
+        timestamp: record.timestamp,
+        stream_time: clock.stamp(record.timestamp),
+        captured_len: record.captured_len,
+        wire_len: record.wire_len,
+        link_type: record.link_type,
+        scope: file.scope,
     }
 }
 
@@ -113,240 +346,45 @@ impl PacketSource for CaptureFiles {
         batch.descriptors.clear();
         batch.storage = FrameStorage::Empty;
         loop {
-            if self.current.is_none() && !self.open_next() {
-                return Ok(SourceState::End);
-            }
-            let (Some(open), Some(report)) = (self.current.as_mut(), self.reports.last_mut())
-            else {
-                return Ok(SourceState::End);
-            };
-            let ending = fill(open, report, &mut self.clock, &mut self.next_seq, batch);
-            if !batch.descriptors.is_empty() {
-                batch.storage = open.storage.clone();
-            }
-            match ending {
-                Ending::BatchFull => return Ok(SourceState::Filled),
-                Ending::Input(damage) => self.close(damage),
-                Ending::Storage if batch.descriptors.is_empty() => {
-                    if let Err(damage) = open.refill() {
-                        self.close(Some(damage));
-                    }
-                }
-                Ending::Storage => {}
-            }
-            if !batch.descriptors.is_empty() {
+            if self.staged.hand_out(batch) {
                 return Ok(SourceState::Filled);
             }
-        }
-    }
-}
-
-/// Why filling a batch stopped.
-enum Ending {
-    BatchFull,
-    /// The storage holds no further whole record.
-    Storage,
-    /// The input is done, with or without damage.
-    Input(Option<Damage>),
-}
-
-fn fill(
-    open: &mut Open,
-    report: &mut FileReport,
-    clock: &mut StreamClock,
-    next_seq: &mut u64,
-    batch: &mut FrameBatch,
-) -> Ending {
-    let at_end = open.stream.is_none();
-    let bytes = open.storage.bytes();
-    loop {
-        if batch.descriptors.len() >= batch.capacity() {
-            return Ending::BatchFull;
-        }
-        let window = bytes.get(open.position..).unwrap_or_default();
-        match open.walker.step(window, at_end) {
-            Step::Frame(record, consumed) => {
-                batch.descriptors.push(FrameDescriptor {
-                    offset: (open.position + record.data_offset) as u64,
-                    seq: *next_seq,
-                    timestamp: record.timestamp,
-                    stream_time: clock.stamp(record.timestamp),
-                    captured_len: record.captured_len,
-                    wire_len: record.wire_len,
-                    link_type: record.link_type,
-                });
-                *next_seq += 1;
-                report.frames += 1;
-                open.position += consumed;
-            }
-            Step::Skip(consumed) => open.position += consumed,
-            Step::NeedMore => return Ending::Storage,
-            Step::End => return Ending::Input(None),
-            Step::Damaged(kind, into_window) => {
-                let offset = open.storage_offset + (open.position + into_window) as u64;
-                return Ending::Input(Some(Damage { offset, kind }));
+            self.close_ended();
+            match self.merge.due() {
+                Due::Open => self.open(),
+                Due::Read(until) if self.merge.active.len() == 1 => {
+                    self.fill_from_one(until, batch);
+                    if !batch.descriptors.is_empty() {
+                        return Ok(SourceState::Filled);
+                    }
+                }
+                Due::Read(until) => self.stage(until),
+                Due::Nothing if self.isolate => return Ok(SourceState::End),
+                Due::Nothing => match self.timelines.pop_front() {
+                    Some(timeline) => self.begin(timeline),
+                    None => return Ok(SourceState::End),
+                },
             }
         }
-    }
-}
-
-impl Open {
-    /// Reads the next stretch of the stream behind what is left of the current one.
-    fn refill(&mut self) -> Result<(), Damage> {
-        let left = self
-            .storage
-            .bytes()
-            .get(self.position..)
-            .unwrap_or_default();
-        let mut next = Vec::with_capacity(SEGMENT_BYTES.max(left.len() * 2));
-        next.extend_from_slice(left);
-        let wanted = next.capacity() - next.len();
-        let ended = match self.stream.as_mut() {
-            Some(stream) => stream
-                .take(wanted as u64)
-                .read_to_end(&mut next)
-                .map(|got| got < wanted),
-            None => Ok(true),
-        };
-        self.storage_offset += self.position as u64;
-        self.position = 0;
-        let end_of_left = self.storage_offset + left.len() as u64;
-        self.storage = FrameStorage::Owned(Arc::new(next));
-        match ended {
-            Ok(true) => self.stream = None,
-            Ok(false) => {}
-            Err(_) => {
-                return Err(Damage {
-                    offset: end_of_left,
-                    kind: DamageKind::Unreadable,
-                });
-            }
-        }
-        Ok(())
-    }
-}
-
-fn open(path: &Path) -> Result<Open, CaptureError> {
-    if path.as_os_str() == "-" {
-        return open_stream(path, Box::new(std::io::stdin()));
-    }
-    let file = File::open(path).map_err(|source| CaptureError::Open {
-        path: path.to_owned(),
-        source,
-    })?;
-    let metadata = file.metadata().map_err(|source| CaptureError::Open {
-        path: path.to_owned(),
-        source,
-    })?;
-    if metadata.is_dir() {
-        return Err(CaptureError::Directory {
-            path: path.to_owned(),
-        });
-    }
-    if metadata.is_file() && metadata.len() == 0 {
-        return Err(CaptureError::Empty {
-            path: path.to_owned(),
-        });
-    }
-    let map = FileMap::open(&file, path).map_err(|source| CaptureError::Open {
-        path: path.to_owned(),
-        source,
-    })?;
-    match map {
-        None => open_stream(path, Box::new(file)),
-        Some(map) => {
-            let (walker, position) =
-                Walker::open(map.bytes()).ok_or_else(|| unknown_content(path, map.bytes()))?;
-            Ok(Open {
-                walker,
-                storage: FrameStorage::Map(Arc::new(map)),
-                position,
-                storage_offset: 0,
-                stream: None,
-            })
-        }
-    }
-}
-
-fn open_stream(path: &Path, mut stream: Box<dyn ReadDebug>) -> Result<Open, CaptureError> {
-    let mut first = Vec::with_capacity(SEGMENT_BYTES);
-    let got = stream
-        .by_ref()
-        .take(SEGMENT_BYTES as u64)
-        .read_to_end(&mut first)
-        .map_err(|source| CaptureError::Read {
-            path: path.to_owned(),
-            offset: 0,
-            source,
-        })?;
-    if got == 0 {
-        return Err(CaptureError::Empty {
-            path: path.to_owned(),
-        });
-    }
-    let (walker, position) = Walker::open(&first).ok_or_else(|| unknown_content(path, &first))?;
-    let stream = (got == SEGMENT_BYTES).then_some(stream);
-    Ok(Open {
-        walker,
-        storage: FrameStorage::Owned(Arc::new(first)),
-        position,
-        storage_offset: 0,
-        stream,
-    })
-}
-
-fn unknown_content(path: &Path, content: &[u8]) -> CaptureError {
-    let (what, remedy) = match content {
-        [0x1f, 0x8b, ..] => (
-            "is compressed with gzip",
-            "decompress it: gzip -dc FILE | avscope replay -",
-        ),
-        [0x28, 0xb5, 0x2f, 0xfd, ..] => (
-            "is compressed with zstd",
-            "decompress it: zstd -dc FILE | avscope replay -",
-        ),
-        [0xfd, b'7', b'z', b'X', b'Z', ..] => (
-            "is compressed with xz",
-            "decompress it: xz -dc FILE | avscope replay -",
-        ),
-        [0xd4, 0xc3, 0xb2, 0xa1, ..]
-        | [0xa1, 0xb2, 0xc3, 0xd4, ..]
-        | [0x4d, 0x3c, 0xb2, 0xa1, ..]
-        | [0xa1, 0xb2, 0x3c, 0x4d, ..] => (
-            "ends inside the pcap header",
-            "the file was cut; get it again",
-        ),
-        [0xa1, 0xb2, 0xcd, 0x34, ..] | [0x34, 0xcd, 0xb2, 0xa1, ..] => (
-            "is pcap with the modified record header",
-            "convert it: editcap -F pcap FILE OUT.pcap",
-        ),
-        [b's', b'n', b'o', b'o', b'p', ..] => (
-            "is a snoop capture",
-            "convert it: editcap -F pcap FILE OUT.pcap",
-        ),
-        _ => (
-            "is neither pcap nor pcapng",
-            "avscope reads captures as tcpdump, Wireshark and dumpcap write them",
-        ),
-    };
-    CaptureError::NotACapture {
-        path: path.to_owned(),
-        what,
-        remedy,
     }
 }
 
 #[cfg(test)]
 pub(super) fn open_stream_for_tests(content: Vec<u8>) -> CaptureFiles {
+    use std::path::Path;
+
     let mut source = CaptureFiles::new(Vec::new());
-    source.current = open_stream(Path::new("-"), Box::new(std::io::Cursor::new(content))).ok();
-    source.reports.push(FileReport {
+    source.manifest.reports.push(FileReport {
         path: "-".into(),
-        first_seq: 0,
-        frames: 0,
-        bytes: 0,
-        damage: None,
-        error: None,
+        ..FileReport::default()
     });
+    let content = Box::new(std::io::Cursor::new(content));
+    if let Ok(input) = Input::from_stream(Path::new("-"), content, super::input::SEGMENT_BYTES) {
+        source.activate(Active {
+            input,
+            report: 0,
+            scope: 0,
+        });
+    }
     source
 }

@@ -1,11 +1,18 @@
-//! Capture files and streams → batches of frames, each with its position and stream time.
+//! Capture files, directories and streams → batches of frames, each with its position and stream time.
 //!
-//! **Invariants**: knows nothing of what is inside a frame; a batch points into one storage and copies nothing;
-//! `seq` counts every frame of the whole input from 0; `stream_time` never steps back.
+//! **Invariants**: knows nothing of what is inside a frame; a batch points into one storage, and its frames are copied only
+//! where several files run at the same time; `seq` counts every frame of the whole input from 0; `stream_time` never steps
+//! back within a world.
 
 mod clock;
+mod compressed;
+mod digest;
+mod discover;
 pub mod file_map;
 mod files;
+mod input;
+mod manifest;
+mod merge;
 mod pcap;
 mod pcapng;
 
@@ -13,7 +20,10 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 pub use clock::{ClockStats, StreamClock};
-pub use files::{CaptureFiles, FileReport};
+pub use digest::sha256_of;
+pub use discover::Passed;
+pub use files::{CaptureFiles, InputOptions};
+pub use manifest::{FileReport, Run};
 
 use crate::model::{Timestamp, closed_set};
 
@@ -22,16 +32,36 @@ use crate::model::{Timestamp, closed_set};
 pub struct LinkType(pub u16);
 
 impl LinkType {
+    /// BSD loopback: the address family in the byte order of the machine.
+    pub const NULL: Self = Self(0);
     /// Ethernet.
     pub const ETHERNET: Self = Self(1);
+    /// PPP, with or without the address and control fields.
+    pub const PPP: Self = Self(9);
+    /// PPP in HDLC-like framing.
+    pub const PPP_HDLC: Self = Self(50);
     /// Raw IP, version by its first four bits; 12 and 14 are what some systems wrote for it.
     pub const RAW: Self = Self(101);
+    /// Cisco HDLC.
+    pub const C_HDLC: Self = Self(104);
+    /// IEEE 802.11.
+    pub const IEEE802_11: Self = Self(105);
+    /// Frame Relay with a two-byte address.
+    pub const FRELAY: Self = Self(107);
+    /// OpenBSD loopback: the address family in network byte order.
+    pub const LOOP: Self = Self(108);
     /// Linux cooked capture, version 1.
     pub const LINUX_SLL: Self = Self(113);
+    /// IEEE 802.11 behind a Prism header.
+    pub const PRISM: Self = Self(119);
+    /// IEEE 802.11 behind a radiotap header.
+    pub const RADIOTAP: Self = Self(127);
     /// Raw IPv4.
     pub const IPV4: Self = Self(228);
     /// Raw IPv6.
     pub const IPV6: Self = Self(229);
+    /// Netfilter log: attributes, one of which is the packet.
+    pub const NFLOG: Self = Self(239);
     /// Linux cooked capture, version 2.
     pub const LINUX_SLL2: Self = Self(276);
     /// Stands for the interface of a pcapng packet that its section never described.
@@ -68,6 +98,8 @@ pub struct FrameDescriptor {
     pub wire_len: u32,
     /// How the bytes begin.
     pub link_type: LinkType,
+    /// Which site's network it was captured in: an index into the sites of the source, 0 where there is one.
+    pub scope: u16,
 }
 
 /// The bytes that descriptors point into.
@@ -166,11 +198,25 @@ pub enum CaptureError {
         /// The system's reason.
         source: std::io::Error,
     },
-    /// A directory was named.
-    #[error("{}: is a directory; name the capture files in it, as in {}/*.pcap", path.display(), path.display())]
-    Directory {
-        /// The directory.
+    /// More sites than a flow key can tell apart.
+    #[error("{}: would be site number 65,537; read fewer sites at a time, or name one with --site", path.display())]
+    TooManySites {
+        /// The file whose site found no number.
         path: PathBuf,
+    },
+    /// The file ends inside its own header.
+    #[error("{}: ends inside the pcap header; the file was cut, get it again", path.display())]
+    HeaderCut {
+        /// The file.
+        path: PathBuf,
+    },
+    /// Nothing could be decompressed.
+    #[error("{}: {what} before anything could be decompressed; get the file again", path.display())]
+    Compression {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong.
+        what: &'static str,
     },
     /// The file is empty.
     #[error("{}: is empty; a capture has at least a header of 24 bytes", path.display())]
@@ -191,6 +237,32 @@ pub enum CaptureError {
 }
 
 closed_set! {
+    /// How a capture is written.
+    pub enum FileFormat {
+        /// pcap with microseconds.
+        Pcap = "pcap",
+        /// pcap with nanoseconds.
+        PcapNanoseconds = "pcap_nanoseconds",
+        /// pcap with the modified record header.
+        PcapModified = "pcap_modified",
+        /// pcapng.
+        Pcapng = "pcapng",
+    }
+}
+
+closed_set! {
+    /// How a capture is compressed.
+    pub enum Compression {
+        /// Not at all.
+        None = "none",
+        /// gzip (RFC 1952), one member or several.
+        Gzip = "gzip",
+        /// zstd (RFC 8878), one frame or several.
+        Zstd = "zstd",
+    }
+}
+
+closed_set! {
     /// What is wrong with a capture file from some offset on.
     pub enum DamageKind {
         /// The file ends inside a record.
@@ -203,13 +275,19 @@ closed_set! {
         NoSection = "no_section",
         /// The system could not read on.
         Unreadable = "unreadable",
+        /// The compressed data end too early.
+        CompressionCutShort = "compression_cut_short",
+        /// The compressed data contradict themselves, or look back further than is allowed.
+        CompressionCorrupt = "compression_corrupt",
     }
 }
 
 /// Damage in an input: everything before the offset was processed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Damage {
-    /// Offset of the first byte that could not be understood.
+    /// Offset of the first byte that could not be understood: in the capture, that is behind decompression where it is
+    /// compressed; in the compressed file for the two kinds of damage to the compression itself, there near the damage
+    /// rather than at its first byte.
     pub offset: u64,
     /// What is wrong there.
     pub kind: DamageKind,
@@ -249,7 +327,7 @@ pub(crate) enum Step {
 }
 
 /// Either walker; both take a window at the current position and say what is there.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) enum Walker {
     Pcap(pcap::PcapWalker),
     Pcapng(pcapng::PcapngWalker),
@@ -263,6 +341,14 @@ impl Walker {
             return Some((Self::Pcap(walker), pcap::FILE_HEADER_LEN));
         }
         pcapng::PcapngWalker::open(window).map(|walker| (Self::Pcapng(walker), 0))
+    }
+
+    /// Which of the formats it is.
+    pub fn format(&self) -> FileFormat {
+        match self {
+            Self::Pcap(walker) => walker.format(),
+            Self::Pcapng(_) => FileFormat::Pcapng,
+        }
     }
 
     /// Looks at the record at the beginning of `window`; `at_end` says that nothing follows the window.
@@ -305,5 +391,7 @@ pub fn fuzz_capture(bytes: &[u8]) -> usize {
     frames
 }
 
+#[cfg(test)]
+mod merge_tests;
 #[cfg(test)]
 mod tests;

@@ -1,19 +1,24 @@
-//! Classic pcap bytes → records, both byte orders, microseconds and nanoseconds.
+//! Classic pcap bytes → records, both byte orders, microseconds, nanoseconds, and the modified record header.
 //!
-//! Format: draft-ietf-opsawg-pcap §4 and §5.
+//! Format: draft-ietf-opsawg-pcap §4 and §5. The modified format is that of Alexey Kuznetzov's libpcap patch, as
+//! Linux distributions shipped it around 2000 and some appliances still write it: eight more bytes in each record header.
 
-use super::{DamageKind, LinkType, RECORD_BYTES_MAX, Record, Step, WIRE_LEN_MAX};
+use super::{DamageKind, FileFormat, LinkType, RECORD_BYTES_MAX, Record, Step, WIRE_LEN_MAX};
 use crate::model::Timestamp;
 
 /// Length of the file header.
 pub(crate) const FILE_HEADER_LEN: usize = 24;
 const RECORD_HEADER_LEN: usize = 16;
+/// Interface index, protocol, packet type, padding: what the modified format adds to a record header.
+const MODIFIED_EXTRA_LEN: usize = 8;
 
 /// Finds records; holds what the file header says.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct PcapWalker {
     big_endian: bool,
     nanoseconds: bool,
+    /// Bytes of a record header behind the usual ones.
+    extra_len: usize,
     link_type: LinkType,
 }
 
@@ -22,11 +27,13 @@ impl PcapWalker {
     pub fn open(window: &[u8]) -> Option<Self> {
         let header = window.first_chunk::<FILE_HEADER_LEN>()?;
         let (magic, rest) = header.split_first_chunk::<4>()?;
-        let (big_endian, nanoseconds) = match magic {
-            [0xd4, 0xc3, 0xb2, 0xa1] => (false, false),
-            [0xa1, 0xb2, 0xc3, 0xd4] => (true, false),
-            [0x4d, 0x3c, 0xb2, 0xa1] => (false, true),
-            [0xa1, 0xb2, 0x3c, 0x4d] => (true, true),
+        let (big_endian, nanoseconds, extra_len) = match magic {
+            [0xd4, 0xc3, 0xb2, 0xa1] => (false, false, 0),
+            [0xa1, 0xb2, 0xc3, 0xd4] => (true, false, 0),
+            [0x4d, 0x3c, 0xb2, 0xa1] => (false, true, 0),
+            [0xa1, 0xb2, 0x3c, 0x4d] => (true, true, 0),
+            [0x34, 0xcd, 0xb2, 0xa1] => (false, false, MODIFIED_EXTRA_LEN),
+            [0xa1, 0xb2, 0xcd, 0x34] => (true, false, MODIFIED_EXTRA_LEN),
             _ => return None,
         };
         let network = *rest.last_chunk::<4>()?;
@@ -39,8 +46,18 @@ impl PcapWalker {
         Some(Self {
             big_endian,
             nanoseconds,
+            extra_len,
             link_type: LinkType((network & 0xffff) as u16),
         })
+    }
+
+    /// Which of the formats it is.
+    pub fn format(&self) -> FileFormat {
+        match (self.extra_len, self.nanoseconds) {
+            (0, false) => FileFormat::Pcap,
+            (0, true) => FileFormat::PcapNanoseconds,
+            _ => FileFormat::PcapModified,
+        }
     }
 
     /// Looks at the record at the beginning of `window`.
@@ -57,7 +74,8 @@ impl PcapWalker {
         if captured_len > RECORD_BYTES_MAX {
             return Step::Damaged(DamageKind::ImpossibleLength, 0);
         }
-        if rest.len() < captured_len as usize {
+        let data_offset = RECORD_HEADER_LEN + self.extra_len;
+        if rest.len() < self.extra_len + captured_len as usize {
             return if at_end {
                 Step::Damaged(DamageKind::CutShort, 0)
             } else {
@@ -70,13 +88,13 @@ impl PcapWalker {
             u64::from(fraction) * 1000
         };
         let record = Record {
-            data_offset: RECORD_HEADER_LEN,
+            data_offset,
             captured_len,
             wire_len: believable_wire_len(wire_len, captured_len),
             timestamp: Timestamp::from_parts(u64::from(seconds), nanos),
             link_type: self.link_type,
         };
-        Step::Frame(record, RECORD_HEADER_LEN + captured_len as usize)
+        Step::Frame(record, data_offset + captured_len as usize)
     }
 
     #[inline]
@@ -147,6 +165,33 @@ mod tests {
                 (2, 60, 18)
             );
             assert!(matches!(walker.step(&file[42..], true), Step::End));
+        }
+    }
+
+    #[test]
+    fn the_modified_record_header_is_eight_bytes_longer() {
+        for big_endian in [false, true] {
+            let mut file = header(big_endian, 0xa1b2_cd34, 1);
+            for word in [7u32, 5, 2, 60, 3, 0x0008_0000] {
+                file.extend(if big_endian {
+                    word.to_be_bytes()
+                } else {
+                    word.to_le_bytes()
+                });
+            }
+            file.extend([0xaa, 0xbb]);
+            let mut walker = PcapWalker::open(&file).unwrap();
+            assert_eq!(walker.format(), FileFormat::PcapModified);
+            let Step::Frame(record, consumed) = walker.step(&file[24..], true) else {
+                panic!("no frame")
+            };
+            assert_eq!((record.data_offset, consumed), (24, 26));
+            for end in 25..file.len() {
+                assert!(matches!(
+                    walker.step(&file[24..end], true),
+                    Step::Damaged(DamageKind::CutShort, 0)
+                ));
+            }
         }
     }
 

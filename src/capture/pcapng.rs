@@ -30,7 +30,7 @@ struct Interface {
 }
 
 /// Finds packets; holds what the current section has described.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(crate) struct PcapngWalker {
     big_endian: bool,
     in_section: bool,

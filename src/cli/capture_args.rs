@@ -192,6 +192,12 @@ fn what_happened(kind: DamageKind) -> &'static str {
             "no section begins here (pcapfix or editcap may recover what follows)"
         }
         DamageKind::Unreadable => "the system could not read on",
+        DamageKind::CompressionCutShort => {
+            "the compressed data end too early (get the whole file, or accept the loss)"
+        }
+        DamageKind::CompressionCorrupt => {
+            "the compressed data are damaged, or look back more than 128 MiB (gzip -t or zstd -t tells which)"
+        }
     }
 }
 

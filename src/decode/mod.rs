@@ -12,8 +12,12 @@
 
 mod link;
 mod network;
+mod serial;
 pub mod transport;
+mod wireless;
 
+#[cfg(test)]
+mod link_tests;
 #[cfg(test)]
 mod tests;
 
@@ -108,7 +112,11 @@ closed_set! {
         UnsupportedLinkType = "unsupported_link_type",
         /// The frame ends inside the link layer.
         TruncatedLink = "truncated_link",
-        /// More VLAN tags than are unwrapped.
+        /// A wireless frame that is encrypted.
+        EncryptedLink = "encrypted_link",
+        /// A piece of a wireless frame, or one that several packets share: neither is put together or apart.
+        PartialLinkFrame = "partial_link_frame",
+        /// More VLAN tags or attributes than are walked.
         TooManyTags = "too_many_tags",
         /// The frame ends inside the IP header.
         TruncatedIp = "truncated_ip",
@@ -130,9 +138,11 @@ closed_set! {
     pub enum NotIp {
         /// Address resolution.
         Arp = "arp",
-        /// IEEE 802.3 length field: spanning tree and other LLC.
+        /// IEEE 802.3 length field: spanning tree and other LLC that carries no IP.
         Llc = "llc",
-        /// Any other EtherType.
+        /// Wireless management and control, and data frames that carry nothing.
+        Wireless = "wireless",
+        /// Any other EtherType, PPP protocol or address family.
         OtherEtherType = "other_ethertype",
     }
 }
@@ -181,6 +191,16 @@ pub fn fuzz_decode(bytes: &[u8]) {
         LinkType::RAW,
         LinkType::IPV4,
         LinkType::IPV6,
+        LinkType::NULL,
+        LinkType::LOOP,
+        LinkType::PPP,
+        LinkType::PPP_HDLC,
+        LinkType::C_HDLC,
+        LinkType::FRELAY,
+        LinkType::IEEE802_11,
+        LinkType::PRISM,
+        LinkType::RADIOTAP,
+        LinkType::NFLOG,
     ];
     for link_type in links {
         let wire_len = u32::try_from(bytes.len()).unwrap_or(u32::MAX);

@@ -52,14 +52,14 @@ pub struct FlowKey {
     b_port: u16,
     protocol: u8,
     version: u8,
-    /// Which world the addresses belong to; 0 while there is one.
+    /// Which site the addresses belong to: the same address at two sites is two hosts.
     scope: u16,
 }
 
 impl FlowKey {
-    /// The key of a packet, and which end sent it.
+    /// The key of a packet captured at the site `scope`, and which end sent it.
     #[inline]
-    pub fn of(packet: &Packet) -> (Self, Side) {
+    pub fn of(packet: &Packet, scope: u16) -> (Self, Side) {
         let source = (packet.ip.source, packet.source_port);
         let destination = (packet.ip.destination, packet.destination_port);
         let (a, b, sender) = if source <= destination {
@@ -74,7 +74,7 @@ impl FlowKey {
             b_port: b.1,
             protocol: packet.ip.protocol,
             version: packet.ip.version as u8,
-            scope: 0,
+            scope,
         };
         (key, sender)
     }
@@ -98,6 +98,11 @@ impl FlowKey {
                 port: self.b_port,
             },
         }
+    }
+
+    /// Which site it was captured at: an index into the sites of the source.
+    pub const fn scope(&self) -> u16 {
+        self.scope
     }
 
     /// Transport protocol number.

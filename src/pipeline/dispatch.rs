@@ -76,7 +76,7 @@ impl Dispatcher {
         };
         counters.packets += 1;
         counters.packet_bytes += u64::from(packet.ip.bytes);
-        let (key, sender) = FlowKey::of(&packet);
+        let (key, sender) = FlowKey::of(&packet, descriptor.scope);
         let hash = key.hash(self.hash_seed);
         Some(Task {
             packet,

@@ -31,6 +31,7 @@ impl PacketSource for Frames {
                 captured_len: frame.len() as u32,
                 wire_len,
                 link_type: LinkType::ETHERNET,
+                scope: 0,
             });
             self.seq += 1;
             bytes.extend(frame);
@@ -52,11 +53,8 @@ fn run_frames(frames: Vec<(u64, u32, Vec<u8>)>, way: &Way) -> Run {
     run_source(&mut source, way, |source| {
         vec![FileReport {
             path: PathBuf::from("-"),
-            first_seq: 0,
             frames: source.seq,
-            bytes: 0,
-            damage: None,
-            error: None,
+            ..FileReport::default()
         }]
     })
 }

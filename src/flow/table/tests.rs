@@ -79,7 +79,7 @@ impl Run {
 
     fn feed(&mut self, packet: &Packet, time: Timestamp, seq: u64) -> Update {
         self.advance(time);
-        let (key, sender) = FlowKey::of(packet);
+        let (key, sender) = FlowKey::of(packet, 0);
         let left = &mut self.left;
         self.table.update(
             &key,

@@ -37,7 +37,7 @@ fn id(
         payload_len: 0,
         payload_wire_len: 0,
     };
-    let (key, sender) = FlowKey::of(&packet);
+    let (key, sender) = FlowKey::of(&packet, 0);
     community_id(&key, &key.endpoint(sender), &key.endpoint(sender.other()))
 }
 
