@@ -11,8 +11,9 @@ use avscope::aggregate::{EventRef, Ledger};
 use avscope::attribute::Ruleset;
 use avscope::capture::CaptureFiles;
 use avscope::config::{self, Limits};
+use avscope::flow::Endpoint;
 use avscope::geo::{Countries, OperatorTable};
-use avscope::model::printable;
+use avscope::model::{EvidenceKind, printable};
 use avscope::pipeline::{self, EventSink, Settings, conservation};
 use serde_json::Value;
 
@@ -134,19 +135,44 @@ struct Sink<'a> {
 impl EventSink for Sink<'_> {
     fn event(&mut self, event: EventRef<'_>) -> std::io::Result<()> {
         self.ledger.event(event);
-        if let EventRef::Named(named, name) = event
-            && named.evidence.kind.as_str() == self.kind
-        {
-            let key = (
-                printable(name).into_owned(),
-                named.client.ip().to_string(),
-                u64::from(named.client.port),
-                named.server.ip().to_string(),
-                u64::from(named.server.port),
-            );
-            self.names.entry(key).or_insert(named.evidence.seq + 1);
+        match event {
+            EventRef::Observed(observed, run) => {
+                for fact in run.facts(observed.facts) {
+                    let name = run.text(fact.text);
+                    let ends = (&observed.client, &observed.server);
+                    self.seen(fact.kind, name, ends, fact.frame.seq);
+                }
+            }
+            EventRef::Dns(transaction, run) => {
+                let name = run.text(transaction.name);
+                let ends = (&transaction.client, &transaction.server);
+                self.seen(transaction.kind, name, ends, transaction.frame().seq);
+            }
+            EventRef::Opened(_) | EventRef::Reported(..) => {}
         }
         Ok(())
+    }
+}
+
+impl Sink<'_> {
+    fn seen(
+        &mut self,
+        kind: EvidenceKind,
+        name: &[u8],
+        (client, server): (&Endpoint, &Endpoint),
+        seq: u64,
+    ) {
+        if kind.as_str() != self.kind {
+            return;
+        }
+        let key = (
+            printable(name).into_owned(),
+            client.ip().to_string(),
+            u64::from(client.port),
+            server.ip().to_string(),
+            u64::from(server.port),
+        );
+        self.names.entry(key).or_insert(seq + 1);
     }
 }
 
@@ -162,6 +188,7 @@ fn names(capture: &Path, kind: &str, rules: &Arc<Ruleset>) -> (BTreeMap<Key, u64
         operators,
         Arc::clone(&settings.home),
         1000,
+        settings.dns.memory(),
     );
     let mut sink = Sink {
         kind,

@@ -1,18 +1,22 @@
 //! What shards tell the ledger, and the total order in which it hears of it.
 
 use crate::attribute::RuleMatch;
+use crate::decode::Address;
 use crate::flow::{Endpoint, FlowId, FlowKey, FlowRecord};
-use crate::model::{EvidenceKind, Locality, Timestamp};
+use crate::model::{AppProtocol, DnsOutcome, EvidenceKind, Locality, Timestamp};
 
-/// Tells apart what one packet causes: a flow that gives way ends before the new one opens, and opens before it shows a name.
+/// Tells apart what one packet or one deadline causes: what a flow leaves unfinished is told before it ends, a flow that gives
+/// way ends before the new one opens, and a flow opens before it shows anything.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Ordinal {
+    /// A question that nobody answered before its flow ended.
+    Unfinished,
     /// A record caused by time, or by a packet that took the flow's place.
     Ended,
     /// A flow opened.
     Opened,
-    /// A name was seen.
-    Named,
+    /// A message showed something.
+    Shown,
 }
 
 /// Where an event stands among all events: unique, and independent of workers, batches and sweeps.
@@ -24,6 +28,8 @@ pub struct EventKey {
     pub seq: u64,
     /// What of it.
     pub ordinal: Ordinal,
+    /// Which of several: a packet may complete more than one message.
+    pub part: u16,
 }
 
 /// A flow opened.
@@ -33,10 +39,14 @@ pub struct FlowOpened {
     pub id: FlowId,
     /// Both ends and the protocol.
     pub key: FlowKey,
+    /// The end that began, as far as its first packet tells.
+    pub initiator: Endpoint,
+    /// The end that answered.
+    pub responder: Endpoint,
     /// On which side of the border it runs.
     pub locality: Locality,
-    /// Time of its first packet.
-    pub time: Timestamp,
+    /// Its first frame.
+    pub frame: FrameRef,
 }
 
 /// Bytes in the text of a run.
@@ -46,42 +56,140 @@ pub struct TextRef {
     len: u32,
 }
 
-/// The proof behind an attribution: which frame showed it.
+impl TextRef {
+    /// Whether there are no bytes.
+    pub const fn is_empty(self) -> bool {
+        self.len == 0
+    }
+}
+
+/// Items in one of the lists of a run.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct ListRef {
+    first: u32,
+    count: u32,
+}
+
+/// A frame that showed something, enough to find it again.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct FrameRef {
+    /// Position in the whole input.
+    pub seq: u64,
+    /// XXH3-64 of its captured bytes, as `xxhsum -H3` prints it.
+    pub hash: u64,
+    /// Its timestamp.
+    pub time: Timestamp,
+}
+
+/// One fact about a flow: a name or a mark, what the rules make of it, and the frame that completed it.
 #[derive(Clone, Copy, Debug)]
 pub struct Evidence {
     /// What kind of fact.
     pub kind: EvidenceKind,
-    /// The name, in the text of the run.
-    pub name: TextRef,
+    /// The name or mark, in the text of the run.
+    pub text: TextRef,
     /// What the rules make of it.
     pub rule: Option<RuleMatch>,
     /// The frame that completed the message.
-    pub seq: u64,
-    /// XXH3-64 of that frame's captured bytes, as `xxhsum -H3` prints it.
-    pub frame_hash: u64,
-    /// Its timestamp.
-    pub time: Timestamp,
+    pub frame: FrameRef,
     /// Encrypted ClientHello was offered with the name.
     pub ech_offered: bool,
 }
 
-/// A flow showed a name.
+/// A message of the client showed one fact or several: the server name of a hello; host, target and program of a request.
 #[derive(Clone, Copy, Debug)]
-pub struct NameObserved {
+pub struct MessageObserved {
     /// Names the flow.
     pub flow: FlowId,
-    /// Transport protocol number.
-    pub protocol: u8,
+    /// Position of its first packet.
+    pub first_seq: u64,
     /// Both ends and the protocol, for the Community ID.
     pub key: FlowKey,
-    /// Who asked for the name.
+    /// Who sent the message.
     pub client: Endpoint,
-    /// Whom it was asked of.
+    /// To whom.
     pub server: Endpoint,
     /// On which side of the border the flow runs.
     pub locality: Locality,
-    /// What was seen.
-    pub evidence: Evidence,
+    /// What kind of message.
+    pub app_protocol: AppProtocol,
+    /// Method of an HTTP request.
+    pub method: TextRef,
+    /// What it showed, in the run's list of facts.
+    pub facts: ListRef,
+}
+
+/// What an answer says about one name.
+#[derive(Clone, Copy, Debug)]
+pub struct DnsRecord {
+    /// The owner of the record.
+    pub name: TextRef,
+    /// Type of the record (RFC 1035 §3.2.2).
+    pub kind: u16,
+    /// Seconds for which the record may be kept.
+    pub ttl_seconds: u32,
+    /// What it holds.
+    pub data: DnsData,
+}
+
+/// Content of a record, as far as it is of use.
+#[derive(Clone, Copy, Debug)]
+pub enum DnsData {
+    /// An address, IPv4 mapped.
+    Address(Address),
+    /// Another name.
+    Name(TextRef),
+    /// Not read.
+    Other,
+}
+
+/// A question and what became of it.
+#[derive(Clone, Copy, Debug)]
+pub struct DnsTransaction {
+    /// Names the flow.
+    pub flow: FlowId,
+    /// Position of its first packet.
+    pub first_seq: u64,
+    /// Both ends and the protocol.
+    pub key: FlowKey,
+    /// Who asked.
+    pub client: Endpoint,
+    /// Who was asked.
+    pub server: Endpoint,
+    /// On which side of the border the flow runs.
+    pub locality: Locality,
+    /// `dns_query`, or its like on the local network.
+    pub kind: EvidenceKind,
+    /// The name asked for, as text.
+    pub name: TextRef,
+    /// Type asked for.
+    pub query_type: u16,
+    /// Identifier of the message.
+    pub id: u16,
+    /// Response code, extended (RFC 6891 §6.1.3), where there is a response.
+    pub rcode: Option<u16>,
+    /// What became of the question.
+    pub outcome: DnsOutcome,
+    /// What the rules make of the name.
+    pub rule: Option<RuleMatch>,
+    /// The frame of the question, where it was seen.
+    pub query: Option<FrameRef>,
+    /// The frame of the response, where it was seen.
+    pub response: Option<FrameRef>,
+    /// Records of the response, in the run's list of records.
+    pub answers: ListRef,
+}
+
+impl DnsTransaction {
+    /// A response whose question was not seen.
+    pub const fn is_unsolicited(&self) -> bool {
+        self.query.is_none()
+    }
+
+    /// The frame that shows the question: its own, or else the response's, which repeats it.
+    pub fn frame(&self) -> FrameRef {
+        self.query.or(self.response).unwrap_or_default()
+    }
 }
 
 /// A flow reported or ended.
@@ -89,8 +197,10 @@ pub struct NameObserved {
 pub struct FlowReported {
     /// What it carried.
     pub record: FlowRecord,
-    /// The name it showed, if one.
-    pub evidence: Option<Evidence>,
+    /// What it showed itself, in the run's list of facts.
+    pub facts: ListRef,
+    /// Facts beyond those kept.
+    pub facts_left_out: u32,
     /// No further record follows.
     pub last: bool,
 }
@@ -98,7 +208,8 @@ pub struct FlowReported {
 #[derive(Clone, Copy, Debug)]
 enum Place {
     Opened(u32),
-    Named(u32),
+    Observed(u32),
+    Dns(u32),
     Reported(u32),
 }
 
@@ -107,22 +218,27 @@ enum Place {
 pub struct EventRun {
     order: Vec<(EventKey, Place)>,
     opened: Vec<FlowOpened>,
-    named: Vec<NameObserved>,
+    observed: Vec<MessageObserved>,
+    dns: Vec<DnsTransaction>,
     reported: Vec<FlowReported>,
+    facts: Vec<Evidence>,
+    records: Vec<DnsRecord>,
     text: Vec<u8>,
     /// Whether the worker has more before the next watermark.
     pub unfinished: bool,
 }
 
-/// One event with the bytes of its names.
+/// One event, with the run that holds its lists and bytes.
 #[derive(Clone, Copy, Debug)]
 pub enum EventRef<'a> {
     /// A flow opened.
     Opened(&'a FlowOpened),
-    /// A flow showed a name.
-    Named(&'a NameObserved, &'a [u8]),
-    /// A flow reported or ended; the name it showed, if one.
-    Reported(&'a FlowReported, Option<&'a [u8]>),
+    /// A message showed something.
+    Observed(&'a MessageObserved, &'a EventRun),
+    /// A question to a name service, and what became of it.
+    Dns(&'a DnsTransaction, &'a EventRun),
+    /// A flow reported or ended.
+    Reported(&'a FlowReported, &'a EventRun),
 }
 
 impl EventRun {
@@ -130,8 +246,11 @@ impl EventRun {
     pub fn clear(&mut self) {
         self.order.clear();
         self.opened.clear();
-        self.named.clear();
+        self.observed.clear();
+        self.dns.clear();
         self.reported.clear();
+        self.facts.clear();
+        self.records.clear();
         self.text.clear();
         self.unfinished = false;
     }
@@ -146,8 +265,8 @@ impl EventRun {
         self.order.is_empty()
     }
 
-    /// Keeps the bytes of a name.
-    pub fn text(&mut self, bytes: &[u8]) -> TextRef {
+    /// Keeps bytes.
+    pub fn keep_text(&mut self, bytes: &[u8]) -> TextRef {
         let offset = self.text.len() as u32;
         self.text.extend_from_slice(bytes);
         TextRef {
@@ -156,24 +275,67 @@ impl EventRun {
         }
     }
 
+    /// Where the next facts will begin; [`Self::facts_since`] closes the list.
+    pub fn facts_begin(&self) -> u32 {
+        self.facts.len() as u32
+    }
+
+    /// Adds a fact to the list that is open.
+    pub fn push_fact(&mut self, fact: Evidence) {
+        self.facts.push(fact);
+    }
+
+    /// The facts added since `first`.
+    pub fn facts_since(&self, first: u32) -> ListRef {
+        ListRef {
+            first,
+            count: (self.facts.len() as u32).saturating_sub(first),
+        }
+    }
+
+    /// Where the next records will begin; [`Self::records_since`] closes the list.
+    pub fn records_begin(&self) -> u32 {
+        self.records.len() as u32
+    }
+
+    /// Adds a record to the list that is open.
+    pub fn push_record(&mut self, record: DnsRecord) {
+        self.records.push(record);
+    }
+
+    /// The records added since `first`.
+    pub fn records_since(&self, first: u32) -> ListRef {
+        ListRef {
+            first,
+            count: (self.records.len() as u32).saturating_sub(first),
+        }
+    }
+
     /// Adds an event.
     pub fn push_opened(&mut self, key: EventKey, event: FlowOpened) {
-        self.order
-            .push((key, Place::Opened(self.opened.len() as u32)));
+        let place = Place::Opened(self.opened.len() as u32);
+        self.order.push((key, place));
         self.opened.push(event);
     }
 
     /// Adds an event.
-    pub fn push_named(&mut self, key: EventKey, event: NameObserved) {
-        self.order
-            .push((key, Place::Named(self.named.len() as u32)));
-        self.named.push(event);
+    pub fn push_observed(&mut self, key: EventKey, event: MessageObserved) {
+        let place = Place::Observed(self.observed.len() as u32);
+        self.order.push((key, place));
+        self.observed.push(event);
+    }
+
+    /// Adds an event.
+    pub fn push_dns(&mut self, key: EventKey, event: DnsTransaction) {
+        let place = Place::Dns(self.dns.len() as u32);
+        self.order.push((key, place));
+        self.dns.push(event);
     }
 
     /// Adds an event.
     pub fn push_reported(&mut self, key: EventKey, event: FlowReported) {
-        self.order
-            .push((key, Place::Reported(self.reported.len() as u32)));
+        let place = Place::Reported(self.reported.len() as u32);
+        self.order.push((key, place));
         self.reported.push(event);
     }
 
@@ -192,24 +354,33 @@ impl EventRun {
         let (_, place) = self.order.get(position)?;
         Some(match *place {
             Place::Opened(at) => EventRef::Opened(self.opened.get(at as usize)?),
-            Place::Named(at) => {
-                let named = self.named.get(at as usize)?;
-                EventRef::Named(named, self.bytes(named.evidence.name))
-            }
-            Place::Reported(at) => {
-                let reported = self.reported.get(at as usize)?;
-                EventRef::Reported(
-                    reported,
-                    reported.evidence.map(|evidence| self.bytes(evidence.name)),
-                )
-            }
+            Place::Observed(at) => EventRef::Observed(self.observed.get(at as usize)?, self),
+            Place::Dns(at) => EventRef::Dns(self.dns.get(at as usize)?, self),
+            Place::Reported(at) => EventRef::Reported(self.reported.get(at as usize)?, self),
         })
     }
 
-    fn bytes(&self, text: TextRef) -> &[u8] {
+    /// Bytes that were kept.
+    pub fn text(&self, text: TextRef) -> &[u8] {
         self.text
             .get(text.offset as usize..)
             .and_then(|rest| rest.get(..text.len as usize))
             .unwrap_or_default()
     }
+
+    /// A list of facts.
+    pub fn facts(&self, list: ListRef) -> &[Evidence] {
+        slice(&self.facts, list)
+    }
+
+    /// A list of records.
+    pub fn records(&self, list: ListRef) -> &[DnsRecord] {
+        slice(&self.records, list)
+    }
+}
+
+fn slice<T>(all: &[T], list: ListRef) -> &[T] {
+    all.get(list.first as usize..)
+        .and_then(|rest| rest.get(..list.count as usize))
+        .unwrap_or_default()
 }

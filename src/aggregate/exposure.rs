@@ -3,10 +3,10 @@
 use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
-use super::{EvidenceSample as Sample, Traffic};
+use super::{EvidenceSample as Sample, FrameRef, Traffic};
 use crate::attribute::{RuleId, RuleMatch, Ruleset, VendorId};
 use crate::decode::Address;
-use crate::flow::FlowId;
+use crate::flow::{FlowId, FlowKey};
 use crate::model::{Confidence, CountryCode, EvidenceKind, Purpose, Timestamp};
 
 /// Names, countries and operators that one exposure lists; further names are counted by `unlisted_sightings`.
@@ -15,6 +15,8 @@ const LISTED_MAX: usize = 16;
 /// What makes two contacts the same exposure.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct ExposureKey {
+    /// Which world the host is in: the same address at two sites is two hosts.
+    pub scope: u16,
     /// The home side.
     pub host: Address,
     /// Whose name it is.
@@ -35,17 +37,26 @@ pub struct EvidenceSample {
     /// The rule and pattern that knew it.
     pub rule: RuleMatch,
     /// The frame that completed the message.
-    pub seq: u64,
-    /// XXH3-64 of that frame.
-    pub frame_hash: u64,
-    /// Its timestamp.
-    pub time: Timestamp,
+    pub frame: FrameRef,
     /// The flow.
     pub flow: FlowId,
+    /// The flow's key: with the position of its first packet enough to find its packets again.
+    pub key: FlowKey,
+    /// Position of the flow's first packet.
+    pub first_seq: u64,
     /// The server contacted.
     pub server: Address,
     /// The rule's confidence, weighed by the kind of evidence.
     pub confidence: Confidence,
+}
+
+/// How often something was contacted, and how often its name was only asked for.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize)]
+pub struct Contacts {
+    /// Messages or flows.
+    pub contacts: u64,
+    /// Questions to a name service.
+    pub questions: u64,
 }
 
 /// A host talking to a vendor.
@@ -57,8 +68,8 @@ pub struct Exposure {
     pub last_seen: Timestamp,
     /// What its flows carried.
     pub traffic: Traffic,
-    /// What was contacted, and how often.
-    pub purposes: BTreeMap<Purpose, u64>,
+    /// What was contacted or asked for, and how often.
+    pub purposes: BTreeMap<Purpose, Contacts>,
     /// The best confidence of any sighting.
     pub confidence: Confidence,
     /// The first sighting of each name.
@@ -73,13 +84,16 @@ pub struct Exposure {
     pub ech_offered: bool,
 }
 
+/// An address in its world.
+pub type Host = (u16, Address);
+
 /// All exposures, at most so many.
 #[derive(Clone, Debug)]
 pub struct Exposures {
     numbers: BTreeMap<ExposureKey, u32>,
     all: Vec<Exposure>,
     /// Exposures by host and rule: spares the usual sighting the making of a key. Several rules can lead to one exposure.
-    by_rule: HashMap<(Address, RuleId), u32>,
+    by_rule: HashMap<(Host, RuleId), u32>,
     capacity: usize,
     /// Sightings that found no room.
     pub refused: u64,
@@ -95,17 +109,32 @@ pub struct Sighting<'a> {
     /// The rule and pattern that knew it.
     pub rule: RuleMatch,
     /// The frame that completed the message.
-    pub seq: u64,
-    /// XXH3-64 of that frame.
-    pub frame_hash: u64,
-    /// Its timestamp.
-    pub time: Timestamp,
+    pub frame: FrameRef,
     /// The flow.
     pub flow: FlowId,
+    /// The flow's key: with the position of its first packet enough to find its packets again.
+    pub key: FlowKey,
+    /// Position of the flow's first packet.
+    pub first_seq: u64,
     /// The server contacted.
     pub server: Address,
     /// Encrypted ClientHello was offered with it.
     pub ech_offered: bool,
+    /// How sure an attribution by it is.
+    pub confidence: Confidence,
+    /// What it counts as.
+    pub counts: Counts,
+}
+
+/// What a sighting counts as: several may come from one message.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Counts {
+    /// A contact with the vendor's service.
+    Contact,
+    /// A question for its name.
+    Question,
+    /// It adds to another sighting of the same message.
+    Nothing,
 }
 
 impl Exposures {
@@ -130,28 +159,37 @@ impl Exposures {
     /// Notes a sighting.
     pub fn sighted(
         &mut self,
-        host: Address,
+        host: Host,
         sighting: &Sighting<'_>,
         rules: &Ruleset,
-        places: Places<'_>,
+        places: Option<Places<'_>>,
     ) {
         let Some(number) = self.number(host, sighting.rule.rule, rules) else {
             self.refused += 1;
             return;
         };
         if number as usize == self.all.len() {
-            self.all.push(Exposure::first_seen_at(sighting.time));
+            self.all.push(Exposure::first_seen_at(sighting.frame.time));
         }
         let Some(exposure) = self.all.get_mut(number as usize) else {
             return;
         };
         let rule = rules.rule(sighting.rule.rule);
-        let confidence = rules.confidence(sighting.rule.rule, sighting.kind);
-        exposure.first_seen = exposure.first_seen.min(sighting.time);
-        exposure.last_seen = exposure.last_seen.max(sighting.time);
-        exposure.confidence = exposure.confidence.max(confidence);
+        exposure.first_seen = exposure.first_seen.min(sighting.frame.time);
+        exposure.last_seen = exposure.last_seen.max(sighting.frame.time);
+        exposure.confidence = exposure.confidence.max(sighting.confidence);
         exposure.ech_offered |= sighting.ech_offered;
-        *exposure.purposes.entry(rule.purpose).or_default() += 1;
+        let contacts = exposure.purposes.entry(rule.purpose).or_default();
+        match sighting.counts {
+            Counts::Contact => contacts.contacts += 1,
+            Counts::Question => contacts.questions += 1,
+            Counts::Nothing => {}
+        }
+        // A question goes to a resolver: where that stands says nothing about the vendor.
+        let Some(places) = places else {
+            exposure.list(sighting);
+            return;
+        };
         if exposure.server_countries.len() < LISTED_MAX {
             exposure.server_countries.insert(places.country);
         }
@@ -161,21 +199,13 @@ impl Exposures {
         {
             exposure.operators.insert((name.to_owned(), country));
         }
-        let known = |sample: &Sample| sample.name == sighting.name && sample.kind == sighting.kind;
-        if exposure.samples.iter().any(known) {
-            return;
-        }
-        if exposure.samples.len() < LISTED_MAX {
-            exposure.samples.push(sighting.sample(confidence));
-        } else {
-            exposure.unlisted_sightings += 1;
-        }
+        exposure.list(sighting);
     }
 
     /// Adds what a flow carried. False if its exposure had found no room.
     pub fn carried(
         &mut self,
-        host: Address,
+        host: Host,
         rule: RuleMatch,
         traffic: Traffic,
         until: Timestamp,
@@ -190,7 +220,7 @@ impl Exposures {
     }
 
     /// The number of the exposure that a rule leads to, a new one where there is none; `None` if there is no room.
-    fn number(&mut self, host: Address, rule: RuleId, rules: &Ruleset) -> Option<u32> {
+    fn number(&mut self, host: Host, rule: RuleId, rules: &Ruleset) -> Option<u32> {
         if let Some(number) = self.by_rule.get(&(host, rule)) {
             return Some(*number);
         }
@@ -207,6 +237,26 @@ impl Exposures {
 }
 
 impl Exposure {
+    /// Whether nothing but questions for names was seen: the vendor's servers may never have been reached.
+    pub fn is_only_asked_for(&self) -> bool {
+        self.purposes
+            .values()
+            .all(|contacts| contacts.contacts == 0)
+    }
+
+    /// Lists the sighting if it is the first of its name.
+    fn list(&mut self, sighting: &Sighting<'_>) {
+        let known = |sample: &Sample| sample.name == sighting.name && sample.kind == sighting.kind;
+        if self.samples.iter().any(known) {
+            return;
+        }
+        if self.samples.len() < LISTED_MAX {
+            self.samples.push(sighting.sample());
+        } else {
+            self.unlisted_sightings += 1;
+        }
+    }
+
     fn first_seen_at(time: Timestamp) -> Self {
         Self {
             first_seen: time,
@@ -224,17 +274,17 @@ impl Exposure {
 }
 
 impl Sighting<'_> {
-    fn sample(&self, confidence: Confidence) -> Sample {
+    fn sample(&self) -> Sample {
         Sample {
             kind: self.kind,
             name: self.name.to_vec(),
             rule: self.rule,
-            seq: self.seq,
-            frame_hash: self.frame_hash,
-            time: self.time,
+            frame: self.frame,
             flow: self.flow,
+            key: self.key,
+            first_seq: self.first_seq,
             server: self.server,
-            confidence,
+            confidence: self.confidence,
         }
     }
 }
@@ -248,9 +298,10 @@ pub struct Places<'a> {
     pub operator: Option<(&'a str, Option<CountryCode>)>,
 }
 
-fn key(host: Address, rule: RuleId, rules: &Ruleset) -> ExposureKey {
+fn key((scope, host): Host, rule: RuleId, rules: &Ruleset) -> ExposureKey {
     let rule = rules.rule(rule);
     ExposureKey {
+        scope,
         host,
         vendor: rule.vendor,
         product: rule.product.clone(),

@@ -1,14 +1,19 @@
 //! The single owner of everything that depends on order.
 
+use std::collections::HashMap;
+use std::net::IpAddr;
 use std::sync::Arc;
 
-use super::exposure::{Places, Sighting};
-use super::{ByteLedger, EventRef, Exposures, FlowOpened, FlowReported, NameObserved, Traffic};
-use crate::attribute::Ruleset;
-use crate::decode::Address;
-use crate::flow::{Endpoint, FlowEndReason, HomeNetworks};
+use super::exposure::{Counts, Host, Places, Sighting};
+use super::judgement::is_learnt_beside;
+use super::{
+    ByteLedger, DnsData, DnsTransaction, EventRef, EventRun, Exposures, FlowOpened, FlowReported,
+    FrameRef, Judgement, MemoryLimits, MessageObserved, Resolved, ResolverMemory, Traffic, Weighed,
+};
+use crate::attribute::{RuleMatch, Ruleset};
+use crate::flow::{Endpoint, FlowEndReason, FlowId, HomeNetworks};
 use crate::geo::{Countries, OperatorTable};
-use crate::model::Locality;
+use crate::model::{DnsOutcome, EvidenceKind, Locality};
 
 /// What the ledger counts beside bytes.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -21,11 +26,13 @@ pub struct LedgerCounters {
     pub interim_records: u64,
     /// The most flows open at a time.
     pub flows_open_max: u64,
-    /// Names seen, attributed or not.
-    pub names: u64,
-    /// Names that a rule knows.
-    pub names_attributed: u64,
-    /// Names that a rule knows in flows whose client is not home: nobody's exposure.
+    /// Facts seen in messages, attributed or not, by kind.
+    pub facts: [u64; EvidenceKind::COUNT],
+    /// Those that a rule knows.
+    pub facts_attributed: [u64; EvidenceKind::COUNT],
+    /// Questions to name services, by what became of them.
+    pub dns: [u64; DnsOutcome::COUNT],
+    /// Facts that a rule knows of clients that are not home: nobody's exposure.
     pub attributed_without_home: u64,
     /// Bytes of attributed flows whose client is not home.
     pub bytes_without_home: u64,
@@ -33,6 +40,36 @@ pub struct LedgerCounters {
     pub bytes_refused: u64,
     /// Flows that ended, by side of the border.
     pub flows_by_locality: [u64; Locality::COUNT],
+}
+
+impl LedgerCounters {
+    /// Names seen, attributed or not: everything but marks of programs.
+    pub fn names(&self) -> u64 {
+        names_in(&self.facts)
+    }
+
+    /// Names that a rule knows.
+    pub fn names_attributed(&self) -> u64 {
+        names_in(&self.facts_attributed)
+    }
+
+    /// Questions to name services.
+    pub fn dns_total(&self) -> u64 {
+        self.dns.iter().sum()
+    }
+}
+
+fn names_in(facts: &[u64; EvidenceKind::COUNT]) -> u64 {
+    EvidenceKind::ALL
+        .iter()
+        .filter(|kind| {
+            !matches!(
+                kind,
+                EvidenceKind::HttpUserAgent | EvidenceKind::HttpUri | EvidenceKind::Ja4
+            )
+        })
+        .map(|kind| facts[kind.index()])
+        .sum()
 }
 
 /// Sums up ordered events.
@@ -43,8 +80,25 @@ pub struct Ledger {
     operators: Arc<OperatorTable>,
     home: Arc<HomeNetworks>,
     exposures: Exposures,
+    memory: ResolverMemory,
+    /// What was learnt beside flows that are open: as many as can be open.
+    beside: HashMap<FlowId, Beside>,
     bytes: ByteLedger,
     counters: LedgerCounters,
+    judgement: Judgement,
+}
+
+/// What was known of a flow when it opened.
+#[derive(Debug)]
+struct Beside {
+    /// A name that was resolved to its server's address.
+    resolved: Option<(EvidenceKind, Resolved, bool)>,
+    /// Its server's address lies in a network of a vendor.
+    network: Option<(EvidenceKind, RuleMatch)>,
+    /// The frame that opened it.
+    frame: FrameRef,
+    /// It is in the exposures.
+    noted: bool,
 }
 
 impl Ledger {
@@ -55,6 +109,7 @@ impl Ledger {
         operators: Arc<OperatorTable>,
         home: Arc<HomeNetworks>,
         exposures_max: usize,
+        memory: MemoryLimits,
     ) -> Self {
         Self {
             rules,
@@ -62,18 +117,28 @@ impl Ledger {
             operators,
             home,
             exposures: Exposures::new(exposures_max),
+            memory: ResolverMemory::new(memory),
+            beside: HashMap::new(),
             bytes: ByteLedger::default(),
             counters: LedgerCounters::default(),
+            judgement: Judgement::default(),
         }
     }
 
-    /// Takes the next event.
+    /// Takes the next event; what is made of it stands in [`Self::judgement`] until the next.
     pub fn event(&mut self, event: EventRef<'_>) {
+        self.judgement.clear();
         match event {
             EventRef::Opened(opened) => self.opened(opened),
-            EventRef::Named(named, name) => self.named(named, name),
-            EventRef::Reported(reported, _) => self.reported(reported),
+            EventRef::Observed(observed, run) => self.observed(observed, run),
+            EventRef::Dns(transaction, run) => self.dns(transaction, run),
+            EventRef::Reported(reported, run) => self.reported(reported, run),
         }
+    }
+
+    /// What was made of the last event.
+    pub fn judgement(&self) -> &Judgement {
+        &self.judgement
     }
 
     /// Who talks to whom.
@@ -96,52 +161,152 @@ impl Ledger {
         &self.countries
     }
 
+    /// Who resolved what.
+    pub fn memory(&self) -> &ResolverMemory {
+        &self.memory
+    }
+
     /// The rules by which everything was judged.
     pub fn rules(&self) -> &Arc<Ruleset> {
         &self.rules
     }
 
-    fn opened(&mut self, _opened: &FlowOpened) {
+    fn opened(&mut self, opened: &FlowOpened) {
         self.counters.flows_opened += 1;
         let ended: u64 = self.counters.flows_ended.iter().sum();
         self.counters.flows_open_max = self
             .counters
             .flows_open_max
             .max(self.counters.flows_opened.saturating_sub(ended));
+        // Only a host of ours that goes out can be exposed by what was learnt beside its flow.
+        if opened.locality != Locality::Outbound || !self.home.contains(&opened.initiator.address) {
+            return;
+        }
+        let (client, server) = (opened.initiator.address, opened.responder.address);
+        let remembered =
+            self.memory
+                .look_up(opened.key.scope(), client, server, opened.frame.time);
+        let resolved = remembered.map(|found| {
+            let kind = if found.own {
+                EvidenceKind::DnsAnswer
+            } else {
+                EvidenceKind::DnsAnswerOther
+            };
+            (kind, found.resolved.clone(), found.ambiguous)
+        });
+        let network = self.network(opened.responder.ip());
+        if resolved.is_some() || network.is_some() {
+            let beside = Beside {
+                resolved,
+                network,
+                frame: opened.frame,
+                noted: false,
+            };
+            self.beside.insert(opened.id, beside);
+        }
     }
 
-    fn named(&mut self, named: &NameObserved, name: &[u8]) {
-        self.counters.names += 1;
-        let Some(found) = named.evidence.rule else {
-            return;
-        };
-        self.counters.names_attributed += 1;
-        let Some(host) = self.host(&named.client) else {
+    fn observed(&mut self, observed: &MessageObserved, run: &EventRun) {
+        self.judgement
+            .add_own(run.facts(observed.facts), run, &self.rules);
+        self.judgement.decide(None);
+        let deciding = self.judgement.deciding().map(|fact| fact.kind);
+        for fact in run.facts(observed.facts) {
+            self.counters.facts[fact.kind.index()] += 1;
+            let Some(rule) = fact.rule else { continue };
+            self.counters.facts_attributed[fact.kind.index()] += 1;
+            let Some(host) = self.host(observed.key.scope(), &observed.client) else {
+                self.counters.attributed_without_home += 1;
+                continue;
+            };
+            let counts = if deciding == Some(fact.kind) {
+                Counts::Contact
+            } else {
+                Counts::Nothing
+            };
+            let sighting = Sighting {
+                kind: fact.kind,
+                name: run.text(fact.text),
+                rule,
+                frame: fact.frame,
+                flow: observed.flow,
+                key: observed.key,
+                first_seq: observed.first_seq,
+                server: observed.server.address,
+                ech_offered: fact.ech_offered,
+                confidence: self.rules.confidence(rule.rule, fact.kind),
+                counts,
+            };
+            let places = places(&self.countries, &self.operators, observed.server.ip());
+            self.exposures
+                .sighted(host, &sighting, &self.rules, Some(places));
+        }
+    }
+
+    fn dns(&mut self, transaction: &DnsTransaction, run: &EventRun) {
+        let kind = transaction.kind;
+        self.counters.dns[transaction.outcome.index()] += 1;
+        self.counters.facts[kind.index()] += 1;
+        let name = run.text(transaction.name);
+        let asked = Weighed::beside(kind, transaction.rule, transaction.frame(), false);
+        self.judgement.add(asked, name, &self.rules);
+        self.judgement.decide(None);
+        self.remember(transaction, run);
+        let Some(rule) = transaction.rule else { return };
+        self.counters.facts_attributed[kind.index()] += 1;
+        let Some(host) = self.host(transaction.key.scope(), &transaction.client) else {
             self.counters.attributed_without_home += 1;
             return;
         };
-        let evidence = &named.evidence;
         let sighting = Sighting {
-            kind: evidence.kind,
+            kind,
             name,
-            rule: found,
-            seq: evidence.seq,
-            frame_hash: evidence.frame_hash,
-            time: evidence.time,
-            flow: named.flow,
-            server: named.server.address,
-            ech_offered: evidence.ech_offered,
+            rule,
+            frame: transaction.frame(),
+            flow: transaction.flow,
+            key: transaction.key,
+            first_seq: transaction.first_seq,
+            server: transaction.server.address,
+            ech_offered: false,
+            confidence: self.rules.confidence(rule.rule, kind),
+            counts: Counts::Question,
         };
-        let ip = named.server.ip();
-        let operator = self.operators.lookup(ip);
-        let places = Places {
-            country: self.countries.lookup(ip),
-            operator: operator.map(|operator| (operator.name.as_str(), operator.country)),
-        };
-        self.exposures.sighted(host, &sighting, &self.rules, places);
+        self.exposures.sighted(host, &sighting, &self.rules, None);
     }
 
-    fn reported(&mut self, reported: &FlowReported) {
+    /// Remembers the addresses of an answer, under the name that was asked for.
+    fn remember(&mut self, transaction: &DnsTransaction, run: &EventRun) {
+        let (DnsOutcome::Answered, Some(frame)) = (transaction.outcome, transaction.response)
+        else {
+            return;
+        };
+        let records = run.records(transaction.answers);
+        // Who asks for an integrator's name may be led to an engine vendor's: the first name of the chain that is known counts.
+        let rule = transaction.rule.or_else(|| {
+            records.iter().find_map(|record| match record.data {
+                DnsData::Name(alias) => self.rules.match_name(run.text(alias)),
+                _ => None,
+            })
+        });
+        let resolved = Resolved {
+            name: run.text(transaction.name).to_vec(),
+            rule,
+            frame,
+            flow: transaction.flow,
+        };
+        let addresses = records.iter().filter_map(|record| match record.data {
+            DnsData::Address(address) => Some((address, record.ttl_seconds)),
+            _ => None,
+        });
+        self.memory.answered(
+            transaction.key.scope(),
+            transaction.client.address,
+            resolved,
+            addresses,
+        );
+    }
+
+    fn reported(&mut self, reported: &FlowReported, run: &EventRun) {
         let record = &reported.record;
         if reported.last {
             self.counters.flows_ended[record.end_reason.index()] += 1;
@@ -149,6 +314,7 @@ impl Ledger {
         } else {
             self.counters.interim_records += 1;
         }
+        self.judge(reported, run);
         let [from_initiator, from_responder] = record.since_last.bytes;
         let responder_is_home =
             record.locality == Locality::Outbound && self.home.contains(&record.responder.address);
@@ -163,27 +329,105 @@ impl Ledger {
             bytes_in,
             packets: record.since_last.packets_total(),
         };
-        let attributed = reported
-            .evidence
-            .and_then(|evidence| Some((evidence.kind, evidence.rule?)));
+        let deciding = self.judgement.deciding().copied();
         self.bytes.add(
             record.locality,
-            record.coverage,
-            attributed.map(|(kind, _)| kind),
+            self.judgement.coverage().unwrap_or(record.coverage),
+            deciding.map(|fact| fact.kind),
             traffic,
         );
-        let Some((_, found)) = attributed else { return };
-        match self.host(&record.initiator) {
-            None => self.counters.bytes_without_home += traffic.bytes(),
-            Some(host) if self.exposures.carried(host, found, traffic, record.end) => {}
-            Some(_) => self.counters.bytes_refused += traffic.bytes(),
+        if let Some(fact) = deciding
+            && let Some(rule) = fact.rule
+        {
+            match self.host(record.key.scope(), &record.initiator) {
+                None => self.counters.bytes_without_home += traffic.bytes(),
+                Some(host) => {
+                    self.note(host, reported, &fact, rule);
+                    if !self.exposures.carried(host, rule, traffic, record.end) {
+                        self.counters.bytes_refused += traffic.bytes();
+                    }
+                }
+            }
+        }
+        if reported.last {
+            self.beside.remove(&record.id);
         }
     }
 
+    /// Puts together what the flow showed and what was learnt beside it.
+    fn judge(&mut self, reported: &FlowReported, run: &EventRun) {
+        let (rules, judgement) = (&self.rules, &mut self.judgement);
+        judgement.add_own(run.facts(reported.facts), run, rules);
+        if let Some(beside) = self.beside.get(&reported.record.id) {
+            if let Some((kind, resolved, ambiguous)) = &beside.resolved {
+                let fact = Weighed::beside(*kind, resolved.rule, resolved.frame, *ambiguous);
+                judgement.add(fact, &resolved.name, rules);
+            }
+            if let Some((kind, rule)) = beside.network {
+                let fact = Weighed::beside(kind, Some(rule), beside.frame, false);
+                let address = reported.record.responder.ip().to_string();
+                judgement.add(fact, address.as_bytes(), rules);
+            }
+        }
+        judgement.decide(Some(reported.record.coverage));
+    }
+
+    /// Notes an exposure that rests on what was learnt beside the flow, when the flow first reports.
+    fn note(&mut self, host: Host, reported: &FlowReported, fact: &Weighed, rule: RuleMatch) {
+        if !is_learnt_beside(fact.kind) {
+            return;
+        }
+        let record = &reported.record;
+        let Some(beside) = self.beside.get_mut(&record.id) else {
+            return;
+        };
+        if std::mem::replace(&mut beside.noted, true) {
+            return;
+        }
+        let sighting = Sighting {
+            kind: fact.kind,
+            name: self.judgement.text(fact),
+            rule,
+            frame: fact.frame,
+            flow: record.id,
+            key: record.key,
+            first_seq: record.first_seq,
+            server: record.responder.address,
+            ech_offered: false,
+            confidence: fact
+                .confidence
+                .unwrap_or(crate::model::Confidence::Low),
+            counts: Counts::Contact,
+        };
+        self.counters.facts[fact.kind.index()] += 1;
+        self.counters.facts_attributed[fact.kind.index()] += 1;
+        let places = places(&self.countries, &self.operators, record.responder.ip());
+        self.exposures
+            .sighted(host, &sighting, &self.rules, Some(places));
+    }
+
+    /// Whether an address lies in a network of a vendor: one that it documents, or one that it announces.
+    fn network(&self, address: IpAddr) -> Option<(EvidenceKind, RuleMatch)> {
+        let asn = self.operators.lookup(address).map(|operator| operator.asn);
+        self.rules.match_address(address, asn)
+    }
+
     /// The home side of a contact: the client, if it is home.
-    fn host(&self, client: &Endpoint) -> Option<Address> {
+    fn host(&self, scope: u16, client: &Endpoint) -> Option<Host> {
         self.home
             .contains(&client.address)
-            .then_some(client.address)
+            .then_some((scope, client.address))
+    }
+}
+
+fn places<'a>(
+    countries: &Countries,
+    operators: &'a OperatorTable,
+    address: IpAddr,
+) -> Places<'a> {
+    let operator = operators.lookup(address);
+    Places {
+        country: countries.lookup(address),
+        operator: operator.map(|operator| (operator.name.as_str(), operator.country)),
     }
 }

@@ -7,13 +7,17 @@ mod bytes;
 mod conservation;
 mod event;
 mod exposure;
+mod judgement;
 mod ledger;
+mod resolver;
 
 pub use bytes::{ByteLedger, Traffic};
 pub use conservation::{Conservation, Equation};
 pub use event::{
-    EventKey, EventRef, EventRun, Evidence, FlowOpened, FlowReported, NameObserved, Ordinal,
-    TextRef,
+    DnsData, DnsRecord, DnsTransaction, EventKey, EventRef, EventRun, Evidence, FlowOpened,
+    FlowReported, FrameRef, ListRef, MessageObserved, Ordinal, TextRef,
 };
-pub use exposure::{EvidenceSample, Exposure, ExposureKey, Exposures};
+pub use exposure::{Contacts, EvidenceSample, Exposure, ExposureKey, Exposures};
+pub use judgement::{Judgement, Weighed};
 pub use ledger::{Ledger, LedgerCounters};
+pub use resolver::{MemoryLimits, Remembered, Resolved, ResolverMemory};

@@ -13,7 +13,9 @@ use clap::Args;
 use super::progress::{Progress, Watched};
 use crate::aggregate::EventRef;
 use crate::attribute::Ruleset;
-use crate::capture::{CaptureFiles, DamageKind, FileReport};
+use crate::capture::{
+    CaptureFiles, DamageKind, FileReport, FrameBatch, FrameDescriptor, PacketSource, SourceState,
+};
 use crate::config::{self, Limits};
 use crate::model::printable;
 use crate::pipeline::{self, EventSink, Outcome, Settings};
@@ -133,6 +135,24 @@ impl CaptureArgs {
         Ok(())
     }
 
+    /// Reads every frame once more, in the same order.
+    pub fn each_frame(
+        &self,
+        mut each: impl FnMut(&FrameDescriptor, &[u8]) -> std::io::Result<()>,
+    ) -> anyhow::Result<()> {
+        let mut source = CaptureFiles::new(self.paths.clone());
+        let mut batch = FrameBatch::with_capacity(self.batch_frames);
+        while source.next_batch(&mut batch)? == SourceState::Filled {
+            let bytes = batch.storage.bytes();
+            for descriptor in &batch.descriptors {
+                let start = descriptor.offset as usize;
+                let end = start + descriptor.captured_len as usize;
+                each(descriptor, bytes.get(start..end).unwrap_or_default())?;
+            }
+        }
+        Ok(())
+    }
+
     /// Reads everything; `sink` hears all events in order.
     pub fn read(&self, settings: &Settings, sink: &mut dyn EventSink) -> anyhow::Result<Run> {
         self.refuse_or_warn_of_repetition()?;
@@ -146,6 +166,25 @@ impl CaptureArgs {
             source,
         })
     }
+}
+
+/// Creating a file empties it: a slip must not cost a capture.
+pub fn refuse_to_overwrite(path: &Path, captures: &[PathBuf]) -> anyhow::Result<()> {
+    let identity = |path: &Path| {
+        std::fs::metadata(path)
+            .ok()
+            .map(|file| (file.dev(), file.ino()))
+    };
+    if let Some(output) = identity(path) {
+        for capture in captures {
+            anyhow::ensure!(
+                identity(capture) != Some(output),
+                "{}: is one of the captures; give another file to write to",
+                path.display()
+            );
+        }
+    }
+    Ok(())
 }
 
 /// Says on standard error what could not be read. True if that is anything.

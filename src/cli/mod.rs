@@ -4,6 +4,7 @@
 //! line, and the remedy; a reader that closes the pipe is success.
 
 pub mod explain;
+pub mod extract;
 pub mod names;
 pub mod replay;
 pub mod rules;
@@ -50,6 +51,8 @@ pub enum Command {
     Replay(replay::ReplayArgs),
     /// List the names seen in captures.
     Names(names::NamesArgs),
+    /// Cut the packets that show an exposure or a flow out of captures.
+    Extract(extract::ExtractArgs),
     /// Say what a name, an address, a User-Agent or a URI means, why, and how sure that is.
     Explain(explain::ExplainArgs),
     /// Check, list and test the rules.
@@ -73,6 +76,7 @@ pub fn run() -> ExitCode {
     let result = match &cli.command {
         Command::Replay(args) => replay::run(args),
         Command::Names(args) => names::run(args),
+        Command::Extract(args) => extract::run(args),
         Command::Explain(args) => explain::run(args, &mut std::io::stdout().lock()),
         Command::Rules(args) => rules::run(args, &mut std::io::stdout().lock()),
     };

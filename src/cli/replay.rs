@@ -2,7 +2,6 @@
 
 use std::fs::File;
 use std::io::{BufWriter, IsTerminal, Write};
-use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -10,7 +9,7 @@ use std::sync::Arc;
 use anyhow::Context as _;
 use clap::{Args, ValueEnum};
 
-use super::capture_args::{CaptureArgs, SinkFn, report_inputs};
+use super::capture_args::{CaptureArgs, SinkFn, refuse_to_overwrite, report_inputs};
 use super::{EXIT_ERROR, EXIT_INPUT_INCOMPLETE, EXIT_OK};
 use crate::aggregate::Ledger;
 use crate::config::Limits;
@@ -75,6 +74,7 @@ pub fn run(args: &ReplayArgs) -> anyhow::Result<ExitCode> {
         Arc::clone(&operators),
         Arc::clone(&settings.home),
         limits.exposures_max,
+        settings.dns.memory(),
     );
     let events = args
         .events
@@ -88,7 +88,9 @@ pub fn run(args: &ReplayArgs) -> anyhow::Result<ExitCode> {
         &settings,
         &mut SinkFn(|event: crate::aggregate::EventRef<'_>| {
             ledger.event(event);
-            events.as_mut().map_or(Ok(()), |events| events.event(event))
+            events
+                .as_mut()
+                .map_or(Ok(()), |events| events.event(event, ledger.judgement()))
         }),
     )?;
     if let Some(events) = &mut events {
@@ -105,6 +107,7 @@ pub fn run(args: &ReplayArgs) -> anyhow::Result<ExitCode> {
         run.source.reports().to_vec(),
         operators.dataset().clone(),
         settings.home.texts().to_vec(),
+        &[],
     );
     let incomplete = report_inputs(run.source.reports());
     let nothing_read = incomplete && summary.frames.frames == 0;
@@ -123,21 +126,7 @@ pub fn run(args: &ReplayArgs) -> anyhow::Result<ExitCode> {
 }
 
 fn open_events(path: &Path, captures: &[PathBuf]) -> anyhow::Result<BufWriter<Box<dyn Write>>> {
-    // Creating the file empties it: a slip must not cost a capture.
-    let identity = |path: &Path| {
-        std::fs::metadata(path)
-            .ok()
-            .map(|file| (file.dev(), file.ino()))
-    };
-    if let Some(events) = identity(path) {
-        for capture in captures {
-            anyhow::ensure!(
-                identity(capture) != Some(events),
-                "{}: is one of the captures; give --events another file",
-                path.display()
-            );
-        }
-    }
+    refuse_to_overwrite(path, captures)?;
     let out: Box<dyn Write> = if path.as_os_str() == "-" {
         Box::new(std::io::stdout())
     } else {

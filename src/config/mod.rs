@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use crate::attribute::Ruleset;
 use crate::flow::{HomeNetworks, NetworkError, StreamLimits, Timeouts};
-use crate::pipeline::{SHARDS, Settings};
+use crate::pipeline::{DnsLimits, SHARDS, Settings};
 
 /// Every bound of a run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -127,6 +127,7 @@ pub fn offline(
         handshake_bytes_max: limits.handshake_bytes_max,
         stream: StreamLimits::default(),
         timeouts: Timeouts::default(),
+        dns: DnsLimits::default(),
         home: Arc::new(home),
         rules,
         hash_seed: OFFLINE_HASH_SEED,

@@ -2,12 +2,13 @@
 
 use super::{Counters, Endpoint, FlowKey, Side};
 use crate::decode::TcpFlags;
-use crate::model::{Coverage, Locality, Tick, Timestamp};
+use crate::model::{AppProtocol, Coverage, Locality, Tick, Timestamp};
 
 /// Which way a packet of a flow goes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Directed {
     /// Sent by the side that began the flow.
+    #[default]
     FromInitiator,
     /// Sent by the side that answered.
     FromResponder,
@@ -18,6 +19,15 @@ impl Directed {
     #[inline]
     pub const fn index(self) -> usize {
         self as usize
+    }
+
+    /// The other way.
+    #[must_use]
+    pub const fn opposite(self) -> Self {
+        match self {
+            Self::FromInitiator => Self::FromResponder,
+            Self::FromResponder => Self::FromInitiator,
+        }
     }
 }
 
@@ -106,7 +116,9 @@ pub struct FlowEntry {
     coverage: u8,
     /// [`Locality`], by index.
     locality: u8,
-    unused: [u8; 5],
+    /// [`AppProtocol`], by index plus one; 0 while it is not known.
+    app_protocol: u8,
+    unused: [u8; 4],
 }
 
 const _: () = assert!(size_of::<FlowEntry>() == 128);
@@ -171,6 +183,20 @@ impl FlowEntry {
     #[inline]
     pub fn set_coverage(&mut self, coverage: Coverage) {
         self.coverage = coverage as u8;
+    }
+
+    /// What was recognised in the flow.
+    #[inline]
+    pub fn app_protocol(&self) -> Option<AppProtocol> {
+        AppProtocol::ALL
+            .get(usize::from(self.app_protocol.checked_sub(1)?))
+            .copied()
+    }
+
+    /// Says what was recognised in the flow.
+    #[inline]
+    pub const fn set_app_protocol(&mut self, protocol: AppProtocol) {
+        self.app_protocol = (protocol as u8).saturating_add(1);
     }
 
     /// On which side of the border the flow runs.

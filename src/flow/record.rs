@@ -4,7 +4,7 @@ use xxhash_rust::xxh3::xxh3_64_with_seed;
 
 use super::{Endpoint, FlowEntry, FlowFlags, FlowKey};
 use crate::decode::TcpFlags;
-use crate::model::{Coverage, Locality, Timestamp, closed_set};
+use crate::model::{AppProtocol, Coverage, Locality, Timestamp, closed_set};
 
 closed_set! {
     /// Why a record was written (RFC 5102 §5.11.3, flowEndReason).
@@ -105,8 +105,10 @@ pub struct FlowRecord {
     pub closed: bool,
     /// On which side of the border it ran.
     pub locality: Locality,
-    /// The bucket its bytes are in.
+    /// The bucket its bytes are in, by what the flow itself showed.
     pub coverage: Coverage,
+    /// What was recognised in it.
+    pub app_protocol: Option<AppProtocol>,
 }
 
 impl FlowRecord {
@@ -129,6 +131,7 @@ impl FlowRecord {
             closed: entry.flags.has(FlowFlags::CLOSED),
             locality: entry.locality(),
             coverage: entry.coverage(),
+            app_protocol: entry.app_protocol(),
         }
     }
 }

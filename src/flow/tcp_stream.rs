@@ -1,12 +1,13 @@
-//! Segments of one direction, in any order → the bytes in order, once each, up to a limit.
+//! Segments of one direction, in any order → the bytes in order, once each.
 //!
 //! Where segments contradict each other, the bytes that came first count: delivered bytes are never taken back, and of the
-//! segments that wait, the one that came first fills a gap.
+//! segments that wait, the one that came first fills a gap. The window moves with the bytes delivered, so a stream may be of
+//! any length.
 
 /// How much of a stream is put together.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct StreamLimits {
-    /// Bytes from the beginning of the stream that are of interest; what lies behind is passed over.
+    /// How far ahead of the next expected byte a segment may lie.
     pub window_bytes: u32,
     /// Segments that may wait for a gap to close.
     pub waiting_segments_max: usize,
@@ -30,42 +31,60 @@ pub enum Delivery {
     Advanced,
     /// It waits for a gap to close.
     Waiting,
-    /// It brought nothing new, or lies outside the window.
+    /// It brought nothing new.
     Nothing,
-    /// There is no room for it to wait.
+    /// It lies too far ahead, or there is no room for it to wait.
     NoRoom,
 }
 
 /// One direction of a connection. Reused from flow to flow: [`Self::reset`] keeps the memory.
 #[derive(Debug, Default)]
 pub struct TcpStream {
-    start: u32,
-    /// Bytes delivered.
-    delivered: u32,
+    /// Sequence number of the next byte to deliver.
+    next: u32,
     waiting: Vec<Waiting>,
     bytes: Vec<u8>,
 }
 
 #[derive(Clone, Copy, Debug)]
 struct Waiting {
-    /// Offset in the stream.
-    offset: u32,
+    sequence: u32,
     at: u32,
     len: u32,
 }
 
+impl Waiting {
+    /// How many bytes of it lie behind `sequence`, which it reaches; `None` if it begins later or ends before.
+    fn reached(&self, sequence: u32) -> Option<u32> {
+        let known = sequence.wrapping_sub(self.sequence);
+        (known < self.len).then_some(known)
+    }
+}
+
+/// Half of the number space: what is farther ahead is behind (RFC 9293 §3.4).
+const HALF: u32 = 1 << 31;
+
 impl TcpStream {
-    /// Begins a stream whose first byte has this sequence number.
-    pub fn reset(&mut self, start: u32) {
-        self.start = start;
-        self.delivered = 0;
+    /// Begins a stream whose next byte has this sequence number.
+    pub fn reset(&mut self, next: u32) {
+        self.next = next;
         self.waiting.clear();
         self.bytes.clear();
+    }
+
+    /// Sequence number of the next byte that is expected.
+    pub const fn next(&self) -> u32 {
+        self.next
     }
 
     /// Memory held for waiting segments.
     pub fn held_bytes(&self) -> usize {
         self.bytes.len()
+    }
+
+    /// Segments that wait for a gap to close.
+    pub fn waiting(&self) -> usize {
+        self.waiting.len()
     }
 
     /// Gives back memory that an unusual stream needed.
@@ -87,45 +106,43 @@ impl TcpStream {
         room: usize,
         deliver: &mut impl FnMut(&[u8]),
     ) -> Delivery {
-        let offset = sequence.wrapping_sub(self.start);
-        // More than half of the number space ahead is behind: a repetition from before the beginning.
-        if offset >= 1 << 31 {
-            let before = offset.wrapping_neg() as usize;
-            return match payload.get(before..) {
-                Some(rest) if !rest.is_empty() => self.in_window(0, rest, limits, room, deliver),
+        let ahead = sequence.wrapping_sub(self.next);
+        if ahead == 0 || ahead >= HALF {
+            let known = ahead.wrapping_neg() as usize;
+            return match payload.get(known..) {
+                Some(new) if !new.is_empty() => {
+                    self.deliver(new, deliver);
+                    self.drain(deliver);
+                    Delivery::Advanced
+                }
                 _ => Delivery::Nothing,
             };
         }
-        self.in_window(offset, payload, limits, room, deliver)
+        if ahead >= limits.window_bytes {
+            return Delivery::NoRoom;
+        }
+        let space = limits.window_bytes.saturating_sub(ahead) as usize;
+        let payload = payload.get(..space).unwrap_or(payload);
+        self.wait(sequence, payload, limits, room)
     }
 
-    fn in_window(
-        &mut self,
-        offset: u32,
-        payload: &[u8],
-        limits: &StreamLimits,
-        room: usize,
-        deliver: &mut impl FnMut(&[u8]),
-    ) -> Delivery {
-        let space = limits.window_bytes.saturating_sub(offset) as usize;
-        let payload = payload.get(..space).unwrap_or(payload);
-        if offset > self.delivered {
-            return self.wait(offset, payload, limits, room);
-        }
-        let known = self.delivered.saturating_sub(offset) as usize;
-        match payload.get(known..) {
-            Some(new) if !new.is_empty() => {
-                self.deliver(new, deliver);
-                self.drain(deliver);
-                Delivery::Advanced
-            }
-            _ => Delivery::Nothing,
-        }
+    /// Bytes missing before the nearest waiting segment; `None` if nothing waits.
+    pub fn gap(&self) -> Option<u32> {
+        self.waiting
+            .iter()
+            .map(|waiting| waiting.sequence.wrapping_sub(self.next))
+            .min()
+    }
+
+    /// Gives up `bytes` that will not come, and delivers what waits behind them.
+    pub fn pass_over(&mut self, bytes: u32, deliver: &mut impl FnMut(&[u8])) {
+        self.next = self.next.wrapping_add(bytes);
+        self.drain(deliver);
     }
 
     fn wait(
         &mut self,
-        offset: u32,
+        sequence: u32,
         payload: &[u8],
         limits: &StreamLimits,
         room: usize,
@@ -134,11 +151,11 @@ impl TcpStream {
             return Delivery::Nothing;
         }
         let len = payload.len() as u32;
-        let end = offset.saturating_add(len);
-        let repeated = self
-            .waiting
-            .iter()
-            .any(|other| other.offset <= offset && end <= other.offset.saturating_add(other.len));
+        let repeated = self.waiting.iter().any(|other| {
+            other
+                .reached(sequence)
+                .is_some_and(|known| len <= other.len.saturating_sub(known))
+        });
         if repeated {
             return Delivery::Nothing;
         }
@@ -146,7 +163,7 @@ impl TcpStream {
             return Delivery::NoRoom;
         }
         self.waiting.push(Waiting {
-            offset,
+            sequence,
             at: self.bytes.len() as u32,
             len,
         });
@@ -155,33 +172,34 @@ impl TcpStream {
     }
 
     fn deliver(&mut self, bytes: &[u8], deliver: &mut impl FnMut(&[u8])) {
-        self.delivered = self.delivered.saturating_add(bytes.len() as u32);
+        self.next = self.next.wrapping_add(bytes.len() as u32);
         deliver(bytes);
     }
 
     /// Delivers waiting segments that the stream has reached, first come first.
     fn drain(&mut self, deliver: &mut impl FnMut(&[u8])) {
         loop {
-            let delivered = self.delivered;
-            let reached = self.waiting.iter().position(|waiting| {
-                waiting.offset <= delivered
-                    && delivered < waiting.offset.saturating_add(waiting.len)
-            });
-            let Some(waiting) = reached.and_then(|at| self.waiting.get(at)).copied() else {
+            let next = self.next;
+            let reached = self
+                .waiting
+                .iter()
+                .find_map(|waiting| Some((*waiting, waiting.reached(next)?)));
+            let Some((waiting, known)) = reached else {
                 break;
             };
-            let begin = waiting
-                .at
-                .saturating_add(delivered.saturating_sub(waiting.offset))
-                as usize;
+            let begin = waiting.at.saturating_add(known) as usize;
             let end = waiting.at.saturating_add(waiting.len) as usize;
             let bytes = std::mem::take(&mut self.bytes);
             self.deliver(bytes.get(begin..end).unwrap_or_default(), deliver);
             self.bytes = bytes;
         }
-        let delivered = self.delivered;
-        self.waiting
-            .retain(|waiting| waiting.offset.saturating_add(waiting.len) > delivered);
+        let next = self.next;
+        // What ends at or before the next byte has been delivered.
+        self.waiting.retain(|waiting| {
+            let end = waiting.sequence.wrapping_add(waiting.len);
+            let left = end.wrapping_sub(next);
+            left > 0 && left < HALF
+        });
         if self.waiting.is_empty() {
             self.bytes.clear();
         }
@@ -248,13 +266,45 @@ mod tests {
         );
         assert_eq!(
             stream.segment(20, b"a", &limits, ROOM, &mut none),
-            Delivery::Nothing
+            Delivery::NoRoom
         );
         stream.reset(0);
         assert_eq!(
             stream.segment(2, b"abc", &limits, 2, &mut none),
             Delivery::NoRoom
         );
+    }
+
+    #[test]
+    fn a_gap_that_never_closes_can_be_given_up() {
+        let limits = StreamLimits::default();
+        let mut stream = TcpStream::default();
+        stream.reset(u32::MAX - 1);
+        let mut got = Vec::new();
+        let mut take = |bytes: &[u8]| got.extend_from_slice(bytes);
+        stream.segment(u32::MAX - 1, b"ab", &limits, ROOM, &mut take);
+        stream.segment(5, b"xy", &limits, ROOM, &mut take);
+        assert_eq!(stream.gap(), Some(5));
+        stream.pass_over(5, &mut take);
+        assert_eq!(stream.gap(), None);
+        stream.segment(7, b"z", &limits, ROOM, &mut take);
+        assert_eq!(got, b"abxyz");
+    }
+
+    #[test]
+    fn a_stream_longer_than_the_number_space_goes_on() {
+        let limits = StreamLimits::default();
+        let mut stream = TcpStream::default();
+        stream.reset(0);
+        let (mut sequence, mut total) = (0u32, 0u64);
+        let payload = vec![0; 1 << 20];
+        for _ in 0..(5 << 10) {
+            stream.segment(sequence, &payload, &limits, ROOM, &mut |bytes| {
+                total += bytes.len() as u64;
+            });
+            sequence = sequence.wrapping_add(1 << 20);
+        }
+        assert_eq!(total, 5 << 30);
     }
 
     proptest! {

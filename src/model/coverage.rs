@@ -11,29 +11,37 @@ closed_set! {
         NamedNotSecurity = "named_not_security",
         /// The capture began after the flow did, and no name was seen.
         Midstream = "midstream",
-        /// TCP without a ClientHello that could be read: no payload from the client, or TLS without its beginning.
+        /// TLS or DTLS without a ClientHello that could be read.
         NoClientHello = "no_client_hello",
+        /// Nothing but headers: refused and unanswered connections, scans, keep-alives.
+        NoPayload = "no_payload",
         /// Encrypted ClientHello was offered; the name seen, if any, may be a cover. GREASE looks the same.
         EchOffered = "ech_offered",
         /// A ClientHello without a server name.
         SniAbsent = "sni_absent",
-        /// The server name is an address.
+        /// The server name, or the host of a plain HTTP request, is an address.
         SniIsAddress = "sni_is_address",
+        /// A plain HTTP request without a host.
+        HostAbsent = "host_absent",
         /// QUIC that could not be opened.
         QuicUndecryptable = "quic_undecryptable",
         /// Behind a proxy, the inner name unknown.
         Proxied = "proxied",
+        /// DNS and its like in clear. The bytes go to a resolver, whatever was asked; what was asked is evidence, not traffic.
+        NameService = "name_service",
+        /// A recognised protocol in which no server name travels in clear: ICMP, NTP, SSH and many more.
+        NamelessProtocol = "nameless_protocol",
         /// DNS over TLS, HTTPS or QUIC.
         EncryptedDns = "encrypted_dns",
         /// A protocol that carries other packets and was not unwrapped.
         Tunnel = "tunnel",
         /// The capture's snapshot length cut off what was needed.
         Truncated = "truncated",
-        /// Part of the handshake never came by, or there was no room to put it together.
+        /// Part of the handshake or request never came by, or there was no room to put it together.
         Lost = "lost",
         /// Fragments of IP datagrams, which are not put together.
         Fragment = "fragment",
-        /// Something else than what avscope reads names from.
+        /// Not recognised.
         OtherProtocol = "other_protocol",
     }
 }

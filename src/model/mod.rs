@@ -2,6 +2,8 @@
 //!
 //! **Invariants**: imports nothing of ours; every closed set has one word a member, used alike in rules, events and metrics.
 
+mod app_protocol;
+pub use app_protocol::*;
 mod closed_set;
 mod coverage;
 mod text;
@@ -13,5 +15,5 @@ pub use coverage::{Coverage, Locality};
 pub use text::{civil_seconds, printable, rfc3339};
 pub use time::{Tick, Timestamp};
 pub use words::{
-    Confidence, CountryCode, EvidenceKind, NotACountryCode, Purpose, SourceClass, UnknownWord,
+    Confidence, CountryCode, DnsOutcome, EvidenceKind, NotACountryCode, Purpose, SourceClass, UnknownWord,
 };

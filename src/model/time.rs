@@ -42,6 +42,11 @@ impl Timestamp {
         self.0
     }
 
+    /// Whole seconds since the epoch.
+    pub const fn as_seconds(self) -> u64 {
+        self.0 / 1_000_000_000
+    }
+
     /// Time from `earlier` to `self`, zero if `earlier` is later.
     pub const fn since(self, earlier: Self) -> Duration {
         Duration::from_nanos(self.0.saturating_sub(earlier.0))

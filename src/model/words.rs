@@ -108,6 +108,34 @@ closed_set! {
     }
 }
 
+closed_set! {
+    /// What became of a question to a name service.
+    pub enum DnsOutcome {
+        /// Records were given.
+        Answered = "answered",
+        /// The name is known, and has no record of this type.
+        NoData = "no_data",
+        /// Every address given leads nowhere: unspecified or loopback. Filters answer so.
+        Sinkholed = "sinkholed",
+        /// There is no such name; filters answer so too (RFC 1035 §4.1.1, code 3).
+        NxDomain = "nxdomain",
+        /// The server would not answer (code 5).
+        Refused = "refused",
+        /// The server could not answer (code 2).
+        ServFail = "servfail",
+        /// Another code.
+        OtherError = "other_error",
+        /// The answer did not fit, and is asked for again over TCP.
+        Truncated = "truncated",
+        /// No answer was seen.
+        Unanswered = "unanswered",
+        /// Asked of the whole local network, where answers are not paired with questions.
+        Asked = "asked",
+        /// There was no room to wait for the answer.
+        Unknown = "unknown",
+    }
+}
+
 /// A country as ISO 3166-1 alpha-2, upper case.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct CountryCode([u8; 2]);

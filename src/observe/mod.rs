@@ -1,4 +1,4 @@
-//! Messages → observations: which names a flow shows, and where it stands if it shows none.
+//! Payload → observations: what a flow shows in clear, and where it stands if it shows nothing.
 //!
 //! **Invariants**: knows no rules; memory is bounded per flow and in all, and refusals are counted; a name is kept once however
 //! many flows show it.
@@ -10,10 +10,12 @@
     clippy::panic
 )]
 
-mod handshake;
+mod dns;
 mod names;
 mod slab;
+mod stream;
 
-pub use handshake::{HandshakeCounters, HandshakeLimits, HandshakeReader, Seen, SeenName};
-pub use names::{NameId, NamePool};
+pub use dns::{Arrival, DnsCounters, DnsReader, QuestionLimits, SeenFrame, Transaction};
+pub use names::{NameId, NamePool, TextKind};
 pub use slab::Slab;
+pub use stream::{HandshakeCounters, HandshakeLimits, Message, StreamReader, coverage_of};

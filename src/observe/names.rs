@@ -10,6 +10,18 @@ use super::Slab;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct NameId(u32);
 
+/// What kind of text it is: one and the same text may mean different things as a host and as a program.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum TextKind {
+    /// The name of a host.
+    #[default]
+    Host,
+    /// The User-Agent of an HTTP request.
+    UserAgent,
+    /// The target of an HTTP request.
+    Uri,
+}
+
 /// Distinct names of one shard, at most so many. Names that no flow refers to stay known until room is needed; then they go
 /// in the order in which they fell idle, those that were in use since once later (second chance).
 #[derive(Debug)]
@@ -25,6 +37,7 @@ pub struct NamePool<V> {
 #[derive(Debug, Default)]
 struct Slot<V> {
     name: Vec<u8>,
+    kind: TextKind,
     hash: u64,
     references: u32,
     /// It has a place in the queue of idle names.
@@ -48,11 +61,16 @@ impl<V: Default + Copy> NamePool<V> {
 
     /// The number of `name`, which from now on is referred to once more. `judge` is asked for its value when the name is new.
     /// `None` when the pool is full of names that flows refer to.
-    pub fn refer(&mut self, name: &[u8], judge: impl FnOnce(&[u8]) -> V) -> Option<NameId> {
-        let hash = xxh3_64_with_seed(name, self.seed);
+    pub fn refer(
+        &mut self,
+        kind: TextKind,
+        name: &[u8],
+        judge: impl FnOnce(&[u8]) -> V,
+    ) -> Option<NameId> {
+        let hash = xxh3_64_with_seed(name, self.seed.wrapping_add(kind as u64));
         if let Some(&number) = self.by_hash.get(&hash) {
             let slot = self.slots.get_mut(number)?;
-            if slot.name == name {
+            if slot.name == name && slot.kind == kind {
                 slot.references = slot.references.saturating_add(1);
                 slot.used = true;
                 return Some(NameId(number));
@@ -67,6 +85,7 @@ impl<V: Default + Copy> NamePool<V> {
         let slot = self.slots.get_mut(number)?;
         slot.name.clear();
         slot.name.extend_from_slice(name);
+        slot.kind = kind;
         slot.hash = hash;
         slot.references = 1;
         slot.queued = false;
@@ -150,35 +169,37 @@ mod tests {
     #[test]
     fn a_name_is_judged_once_while_it_is_known() {
         let mut pool: NamePool<u32> = NamePool::new(4, 1);
-        let first = pool.refer(b"a.example", |_| 7).unwrap();
+        let first = pool.refer(TextKind::Host, b"a.example", |_| 7).unwrap();
         pool.release(first);
-        let again = pool.refer(b"a.example", |_| panic!("known")).unwrap();
+        let again = pool.refer(TextKind::Host, b"a.example", |_| panic!("known")).unwrap();
         assert_eq!(
             (first, pool.value(again), pool.name(again)),
             (again, 7, &b"a.example"[..])
         );
+        let program = pool.refer(TextKind::UserAgent, b"a.example", |_| 8).unwrap();
+        assert_eq!((pool.value(program), pool.value(first)), (8, 7));
     }
 
     #[test]
     fn a_full_pool_forgets_idle_names_and_never_one_in_use() {
         let mut pool: NamePool<u32> = NamePool::new(2, 1);
-        let a = pool.refer(b"a", |_| 1).unwrap();
-        let b = pool.refer(b"b", |_| 2).unwrap();
-        assert!(pool.refer(b"c", |_| 3).is_none());
+        let a = pool.refer(TextKind::Host, b"a", |_| 1).unwrap();
+        let b = pool.refer(TextKind::Host, b"b", |_| 2).unwrap();
+        assert!(pool.refer(TextKind::Host, b"c", |_| 3).is_none());
         pool.release(b);
-        let b_again = pool.refer(b"b", |_| 9).unwrap();
+        let b_again = pool.refer(TextKind::Host, b"b", |_| 9).unwrap();
         assert_eq!(pool.value(b_again), 2);
-        assert!(pool.refer(b"c", |_| 3).is_none(), "b is in use again");
+        assert!(pool.refer(TextKind::Host, b"c", |_| 3).is_none(), "b is in use again");
         pool.release(a);
-        assert_eq!(pool.refer(b"c", |_| 3).map(|id| pool.value(id)), Some(3));
-        assert!(pool.refer(b"a", |_| 4).is_none());
+        assert_eq!(pool.refer(TextKind::Host, b"c", |_| 3).map(|id| pool.value(id)), Some(3));
+        assert!(pool.refer(TextKind::Host, b"a", |_| 4).is_none());
     }
 
     #[test]
     fn the_queue_of_idle_names_stays_bounded() {
         let mut pool: NamePool<u32> = NamePool::new(2, 1);
         for _ in 0..10_000 {
-            let id = pool.refer(b"a", |_| 1).unwrap();
+            let id = pool.refer(TextKind::Host, b"a", |_| 1).unwrap();
             pool.release(id);
         }
         assert_eq!(pool.idle.len(), 1);

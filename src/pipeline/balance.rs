@@ -8,7 +8,7 @@ use crate::aggregate::{Conservation, Equation, Ledger};
 use crate::capture::FileReport;
 use crate::decode::{NotIp, Undecodable};
 use crate::flow::FlowEndReason;
-use crate::model::{Coverage, EvidenceKind, Locality};
+use crate::model::{Coverage, DnsOutcome, EvidenceKind, Locality};
 
 /// Everything that must add up.
 pub fn conservation(outcome: &Outcome, ledger: &Ledger, inputs: &[FileReport]) -> Conservation {
@@ -84,6 +84,15 @@ pub fn conservation(outcome: &Outcome, ledger: &Ledger, inputs: &[FileReport]) -
                 what: "bytes outside flows",
                 total: frames.outside_flow_bytes,
                 parts: vec![("in the account", outside.bytes())],
+            },
+            Equation {
+                what: "questions to name services",
+                total: outcome.shards.dns.questions + outcome.shards.dns.unsolicited,
+                parts: DnsOutcome::ALL
+                    .iter()
+                    .map(|outcome| (outcome.as_str(), counters.dns[outcome.index()]))
+                    .chain([("asked again", outcome.shards.dns.repeated)])
+                    .collect(),
             },
             Equation {
                 what: "bytes attributed",

@@ -2,7 +2,7 @@
 
 use crate::aggregate::ByteLedger;
 use crate::decode::{NotIp, Undecodable};
-use crate::observe::HandshakeCounters;
+use crate::observe::{DnsCounters, HandshakeCounters};
 
 /// One outcome for every frame read, and the bytes of packets that belong to no flow.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -34,6 +34,10 @@ pub struct ShardCounters {
     pub packets: u64,
     /// Handshakes and what was refused of them.
     pub handshakes: HandshakeCounters,
+    /// Questions to name services.
+    pub dns: DnsCounters,
+    /// Facts that flows showed beyond those kept; they were told when they were seen.
+    pub facts_left_out: u64,
     /// Names that found no room: seen and reported, but missing in the record of their flow.
     pub refused_names: u64,
     /// Flows that a shard still held when its counters were read.
@@ -50,5 +54,13 @@ impl std::ops::AddAssign<&ShardCounters> for ShardCounters {
         sum.refused_handshakes += more.refused_handshakes;
         sum.refused_segments += more.refused_segments;
         sum.given_up += more.given_up;
+        sum.gaps += more.gaps;
+        self.facts_left_out += other.facts_left_out;
+        let (sum, more) = (&mut self.dns, &other.dns);
+        sum.questions += more.questions;
+        sum.unsolicited += more.unsolicited;
+        sum.repeated += more.repeated;
+        sum.malformed += more.malformed;
+        sum.refused += more.refused;
     }
 }

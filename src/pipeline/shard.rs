@@ -9,22 +9,21 @@
     clippy::panic
 )]
 
-use std::sync::Arc;
-
-use xxhash_rust::xxh3::xxh3_64;
-
+use super::facts::{FlowFacts, Telling};
 use super::{SHARDS, Settings, ShardCounters};
-use crate::aggregate::{
-    EventKey, EventRun, Evidence, FlowOpened, FlowReported, NameObserved, Ordinal,
-};
-use crate::attribute::{RuleMatch, Ruleset};
-use crate::decode::{Packet, TCP};
+use crate::aggregate::{EventKey, EventRun, Ordinal};
+use crate::decode::{Packet, TCP, UDP};
 use crate::flow::{
-    Counters, Directed, FlowEndReason, FlowEntry, FlowFlags, FlowId, FlowKey, FlowRecord,
-    FlowTable, HomeNetworks, Side, Update,
+    Directed, FlowEndReason, FlowEntry, FlowFlags, FlowKey, FlowTable, Side, Update,
 };
-use crate::model::{Coverage, EvidenceKind, Tick, Timestamp};
-use crate::observe::{HandshakeLimits, HandshakeReader, NameId, NamePool, Seen, Slab};
+use crate::model::{AppProtocol, Coverage, Tick, Timestamp};
+use crate::observe::{
+    DnsReader, HandshakeLimits, QuestionLimits, StreamReader, coverage_of,
+};
+use crate::protocol::recognise::{Transport, recognise};
+
+/// Datagrams of a flow that are looked at for what protocol it is.
+const DATAGRAM_LOOKS_MAX: u8 = 4;
 
 /// A decoded packet on its way to its shard.
 #[derive(Clone, Copy, Debug)]
@@ -66,41 +65,9 @@ impl Task {
 #[derive(Debug)]
 pub struct Shard {
     flows: FlowTable,
-    handshakes: HandshakeReader,
-    rest: Keeping,
-}
-
-/// What a shard keeps beside the flow table.
-#[derive(Debug)]
-struct Keeping {
-    details: Slab<Detail>,
-    names: NamePool<Option<RuleMatch>>,
-    rules: Arc<Ruleset>,
-    home: Arc<HomeNetworks>,
-    counters: ShardCounters,
-}
-
-/// What only some flows need.
-#[derive(Clone, Copy, Debug, Default)]
-struct Detail {
-    /// Place of the handshake being put together.
-    handshake: Option<u32>,
-    /// The name shown.
-    sighting: Option<Sighting>,
-    /// What earlier records have said.
-    reported: Counters,
-}
-
-/// A name shown by a flow, and the frame that showed it.
-#[derive(Clone, Copy, Debug)]
-struct Sighting {
-    /// `None` where the pool had no room.
-    name: Option<NameId>,
-    rule: Option<RuleMatch>,
-    seq: u64,
-    frame_hash: u64,
-    time: Timestamp,
-    ech_offered: bool,
+    streams: StreamReader,
+    dns: DnsReader,
+    facts: FlowFacts,
 }
 
 impl Shard {
@@ -112,20 +79,20 @@ impl Shard {
             bytes_max: part(settings.handshake_bytes_max),
             stream: settings.stream,
         };
+        let questions = QuestionLimits {
+            pending_max: part(settings.dns.pending_max),
+            pending_per_flow_max: settings.dns.pending_per_flow_max,
+            timeout: settings.dns.transaction_timeout,
+        };
         Self {
             flows: FlowTable::new(
                 part(settings.flows_max),
                 settings.hash_seed,
                 settings.timeouts,
             ),
-            handshakes: HandshakeReader::new(limits),
-            rest: Keeping {
-                details: Slab::default(),
-                names: NamePool::new(part(settings.names_max), settings.hash_seed),
-                rules: Arc::clone(&settings.rules),
-                home: Arc::clone(&settings.home),
-                counters: ShardCounters::default(),
-            },
+            streams: StreamReader::new(limits),
+            dns: DnsReader::new(questions),
+            facts: FlowFacts::new(settings),
         }
     }
 
@@ -144,7 +111,7 @@ impl Shard {
     /// Takes the next packet of this shard.
     #[inline]
     pub fn process(&mut self, task: &Task, frame: &[u8], events: &mut EventRun) {
-        self.rest.counters.packets = self.rest.counters.packets.saturating_add(1);
+        self.facts.counters.packets = self.facts.counters.packets.saturating_add(1);
         // Time: flows that are over end before the packet counts.
         self.advance(task.stream_time, events);
         // Flow: the packet is counted to its flow.
@@ -153,25 +120,18 @@ impl Shard {
             return;
         };
         if update.opened {
-            self.rest.opened(entry, task, events);
+            self.facts.opened(entry, task, frame, events);
         }
-        // Protocol and observe: does it show a name?
-        if entry.flags.has(FlowFlags::INSPECTED) || entry.key.protocol() != TCP {
+        if entry.flags.has(FlowFlags::INSPECTED) || task.packet.payload_wire_len == 0 {
             return;
         }
-        let payload = task.packet.payload(frame);
-        if inspect(
-            &mut self.handshakes,
-            &mut self.rest,
-            entry,
-            update.direction,
-            task,
-            payload,
-        ) == Seen::Name
-        {
-            // Attribute: whose name is it?
-            self.rest
-                .named(entry, self.handshakes.name().bytes(), task, frame, events);
+        // Protocol and observe: what does it show? Attribute: whose is it? The ledger is told.
+        let (payload, direction) = (task.packet.payload(frame), update.direction);
+        let mut telling = Telling::of(task, frame, &mut self.facts, &mut self.dns, events);
+        match entry.key.protocol() {
+            TCP => read_segment(&mut self.streams, &mut telling, entry, direction, task, payload),
+            UDP => read_datagram(&mut telling, entry, direction, &task.packet, payload),
+            _ => {}
         }
     }
 
@@ -182,14 +142,15 @@ impl Shard {
         if !self.flows.is_behind(now) {
             return;
         }
-        let (rest, handshakes) = (&mut self.rest, &mut self.handshakes);
+        let (facts, streams, dns) = (&mut self.facts, &mut self.streams, &mut self.dns);
         self.flows.advance(now, &mut |entry, expired| {
             let key = EventKey {
                 at: expired.at,
                 seq: entry.first_seq(),
                 ordinal: Ordinal::Ended,
+                part: 0,
             };
-            rest.reported(handshakes, entry, expired.reason, key, events);
+            facts.reported(streams, dns, entry, expired.reason, key, events);
         });
     }
 
@@ -210,29 +171,31 @@ impl Shard {
                 at: Timestamp::MAX,
                 seq: entry.first_seq(),
                 ordinal: Ordinal::Ended,
+                part: 0,
             };
             let reason = if entry.flags.has(FlowFlags::CLOSED) {
                 FlowEndReason::EndOfFlow
             } else {
                 FlowEndReason::ForcedEnd
             };
-            self.rest
-                .reported(&mut self.handshakes, entry, reason, key, events);
+            self.facts
+                .reported(&mut self.streams, &mut self.dns, entry, reason, key, events);
             self.flows.remove(number);
         }
     }
 
     /// What this shard came to.
     pub fn counters(&self) -> ShardCounters {
-        let mut counters = self.rest.counters.clone();
-        counters.handshakes = self.handshakes.counters();
+        let mut counters = self.facts.counters.clone();
+        counters.handshakes = self.streams.counters();
+        counters.dns = self.dns.counters();
         counters.active_flows = self.flows.len() as u64;
         counters
     }
 
     #[inline]
     fn update(&mut self, task: &Task, events: &mut EventRun) -> Update {
-        let (rest, handshakes) = (&mut self.rest, &mut self.handshakes);
+        let (facts, streams, dns) = (&mut self.facts, &mut self.streams, &mut self.dns);
         self.flows.update(
             &task.key,
             task.hash,
@@ -246,190 +209,72 @@ impl Shard {
                     at: task.stream_time,
                     seq: task.seq,
                     ordinal: Ordinal::Ended,
+                    part: 0,
                 };
-                rest.reported(handshakes, entry, reason, key, events);
+                facts.reported(streams, dns, entry, reason, key, events);
             },
         )
     }
 }
 
-/// Looks for a name in the packet; what the flow needs for that lies in its detail.
+/// A segment of TCP: what its stream completes is told.
 #[inline]
-fn inspect(
-    handshakes: &mut HandshakeReader,
-    rest: &mut Keeping,
+fn read_segment(
+    streams: &mut StreamReader,
+    telling: &mut Telling<'_>,
     entry: &mut FlowEntry,
     direction: Directed,
     task: &Task,
     payload: &[u8],
-) -> Seen {
-    let before = entry
-        .detail()
-        .and_then(|number| rest.details.get(number))
-        .and_then(|detail| detail.handshake);
-    let mut handshake = before;
-    let seen = handshakes.packet(entry, &mut handshake, direction, &task.packet, payload);
-    if handshake != before {
-        rest.keep(entry, |detail| detail.handshake = handshake);
+) {
+    let before = telling.stream_place(entry);
+    let mut place = before;
+    streams.packet(
+        entry,
+        &mut place,
+        direction,
+        &task.packet,
+        task.stream_time,
+        payload,
+        &mut |entry, message| telling.message(entry, message),
+    );
+    if place != before {
+        telling.keep_stream_place(entry, place);
     }
-    seen
 }
 
-impl Keeping {
-    /// A flow opened: on which side of the border does it run, and where does it stand without a name?
-    fn opened(&mut self, entry: &mut FlowEntry, task: &Task, events: &mut EventRun) {
-        let locality = self
-            .home
-            .locality(&task.packet.ip.source, &task.packet.ip.destination);
-        entry.set_locality(locality);
-        entry.set_coverage(unnamed_coverage(entry));
-        let event = FlowOpened {
-            id: FlowId::of(&entry.key, entry.first_seq()),
-            key: entry.key,
-            locality,
-            time: task.timestamp,
-        };
-        events.push_opened(
-            EventKey {
-                at: task.stream_time,
-                seq: task.seq,
-                ordinal: Ordinal::Opened,
-            },
-            event,
-        );
-    }
-
-    /// A flow showed a name: keep it, judge it, and tell.
-    fn named(
-        &mut self,
-        entry: &mut FlowEntry,
-        name: &[u8],
-        task: &Task,
-        frame: &[u8],
-        events: &mut EventRun,
-    ) {
-        let rules = &self.rules;
-        let id = self.names.refer(name, |name| rules.match_name(name));
-        let rule = if let Some(id) = id {
-            self.names.value(id)
-        } else {
-            self.counters.refused_names = self.counters.refused_names.saturating_add(1);
-            self.rules.match_name(name)
-        };
-        let ech_offered = entry.flags.has(FlowFlags::ECH_OFFERED);
-        entry.set_coverage(match rule {
-            Some(_) => Coverage::Attributed,
-            None if ech_offered => Coverage::EchOffered,
-            None => Coverage::NamedNotSecurity,
-        });
-        let sighting = Sighting {
-            name: id,
-            rule,
-            seq: task.seq,
-            frame_hash: xxh3_64(frame),
-            time: task.timestamp,
-            ech_offered,
-        };
-        self.keep(entry, |detail| detail.sighting = Some(sighting));
-        let event = NameObserved {
-            flow: FlowId::of(&entry.key, entry.first_seq()),
-            protocol: entry.key.protocol(),
-            key: entry.key,
-            client: entry.initiator_endpoint(),
-            server: entry.responder_endpoint(),
-            locality: entry.locality(),
-            evidence: sighting.evidence(name, events),
-        };
-        events.push_named(
-            EventKey {
-                at: task.stream_time,
-                seq: task.seq,
-                ordinal: Ordinal::Named,
-            },
-            event,
-        );
-    }
-
-    /// A flow reports or ends.
-    fn reported(
-        &mut self,
-        handshakes: &mut HandshakeReader,
-        entry: &mut FlowEntry,
-        reason: FlowEndReason,
-        key: EventKey,
-        events: &mut EventRun,
-    ) {
-        let last = reason != FlowEndReason::ActiveTimeout;
-        let detail = entry
-            .detail()
-            .and_then(|number| self.details.get(number))
-            .copied()
-            .unwrap_or_default();
-        let record = FlowRecord::of(entry, reason, &detail.reported);
-        let evidence = detail.sighting.map(|sighting| {
-            let name = sighting.name.map_or(&[][..], |id| self.names.name(id));
-            sighting.evidence(name, events)
-        });
-        events.push_reported(
-            key,
-            FlowReported {
-                record,
-                evidence,
-                last,
-            },
-        );
-        if !last {
-            self.keep(entry, |detail| detail.reported = record.total);
-            return;
-        }
-        if let Some(number) = entry.detail() {
-            handshakes.close(detail.handshake);
-            if let Some(id) = detail.sighting.and_then(|sighting| sighting.name) {
-                self.names.release(id);
+/// A datagram: name services are read, what else is recognised is named.
+#[inline]
+fn read_datagram(
+    telling: &mut Telling<'_>,
+    entry: &mut FlowEntry,
+    direction: Directed,
+    packet: &Packet,
+    payload: &[u8],
+) {
+    let known = entry.app_protocol().or_else(|| {
+        let (source, destination) = (packet.source_port, packet.destination_port);
+        let found = recognise(Transport::Udp, source, destination, payload);
+        match found {
+            Some(protocol) => {
+                entry.set_app_protocol(protocol);
+                entry.set_coverage(coverage_of(protocol));
             }
-            self.details.give_back(number);
-            entry.flags.clear(FlowFlags::HAS_DETAIL);
-        }
-    }
-
-    /// Changes the flow's detail, a fresh one where it has none.
-    fn keep(&mut self, entry: &mut FlowEntry, change: impl FnOnce(&mut Detail)) {
-        let number = entry.detail().unwrap_or_else(|| {
-            let number = self.details.take();
-            if let Some(detail) = self.details.get_mut(number) {
-                *detail = Detail::default();
+            None => {
+                entry.set_coverage(Coverage::OtherProtocol);
+                entry.looked_at = entry.looked_at.saturating_add(1);
+                if entry.looked_at >= DATAGRAM_LOOKS_MAX {
+                    entry.flags.set(FlowFlags::INSPECTED);
+                }
             }
-            entry.set_detail(number);
-            number
-        });
-        if let Some(detail) = self.details.get_mut(number) {
-            change(detail);
         }
-    }
-}
-
-impl Sighting {
-    fn evidence(&self, name: &[u8], events: &mut EventRun) -> Evidence {
-        Evidence {
-            kind: EvidenceKind::TlsSni,
-            name: events.text(name),
-            rule: self.rule,
-            seq: self.seq,
-            frame_hash: self.frame_hash,
-            time: self.time,
-            ech_offered: self.ech_offered,
+        found
+    });
+    match known {
+        Some(protocol @ (AppProtocol::Dns | AppProtocol::Mdns | AppProtocol::Llmnr)) => {
+            telling.dns_message(entry, direction, protocol, payload);
         }
-    }
-}
-
-/// The bucket of a flow that has shown nothing yet.
-fn unnamed_coverage(entry: &FlowEntry) -> Coverage {
-    /// IPv4 and IPv6 inside, GRE, ESP, AH, L2TP: packets inside packets, which are not unwrapped.
-    const TUNNELS: [u8; 6] = [4, 41, 47, 50, 51, 115];
-    match entry.key.protocol() {
-        TCP if entry.flags.has(FlowFlags::MIDSTREAM) => Coverage::Midstream,
-        TCP => Coverage::NoClientHello,
-        protocol if TUNNELS.contains(&protocol) => Coverage::Tunnel,
-        _ => Coverage::OtherProtocol,
+        Some(_) => entry.flags.set(FlowFlags::INSPECTED),
+        None => {}
     }
 }

@@ -9,6 +9,9 @@
     clippy::panic
 )]
 
+pub mod dns;
+pub mod http1;
+pub mod recognise;
 pub mod tls;
 
 /// What a parser says after it was fed.

@@ -5,7 +5,7 @@ use std::io::Write;
 use super::Summary;
 use crate::model::CountryCode;
 
-const HEADER: [&str; 21] = [
+const HEADER: [&str; 22] = [
     "host",
     "vendor",
     "vendor_name",
@@ -15,6 +15,7 @@ const HEADER: [&str; 21] = [
     "engine_vendor_seat",
     "purposes",
     "web_only",
+    "only_asked_for",
     "server_countries",
     "operators",
     "operator_countries",
@@ -51,9 +52,10 @@ pub fn write_csv(summary: &Summary, out: &mut dyn Write) -> std::io::Result<()> 
                 exposure
                     .purposes
                     .iter()
-                    .map(|(purpose, _)| purpose.to_string()),
+                    .map(|view| view.purpose.to_string()),
             ),
             exposure.web_only.to_string(),
+            exposure.only_asked_for.to_string(),
             join(
                 exposure
                     .server_countries

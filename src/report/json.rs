@@ -11,10 +11,10 @@ use crate::capture::DamageKind;
 use crate::decode::{NotIp, Undecodable};
 use crate::flow::FlowEndReason;
 use crate::geo::Dataset;
-use crate::model::{Coverage, EvidenceKind, Locality};
+use crate::model::{Coverage, DnsOutcome, EvidenceKind, Locality};
 
 /// Version of the document's fields and their meaning.
-const SCHEMA_VERSION: u32 = 1;
+const SCHEMA_VERSION: u32 = 2;
 
 #[derive(Serialize)]
 struct Document<'a> {
@@ -35,6 +35,8 @@ struct Document<'a> {
     frames: Frames,
     flows: Flows,
     handshakes: Handshakes,
+    name_services: NameServices,
+    facts_by_kind: BTreeMap<&'static str, u64>,
     time: Time,
     conservation: Vec<Equation>,
     conservation_holds: bool,
@@ -115,6 +117,18 @@ struct Handshakes {
     refused_handshakes: u64,
     refused_segments: u64,
     given_up: u64,
+    gaps: u64,
+}
+
+#[derive(Serialize)]
+struct NameServices {
+    questions: u64,
+    unsolicited: u64,
+    repeated: u64,
+    malformed: u64,
+    refused: u64,
+    forgotten: u64,
+    by_outcome: BTreeMap<&'static str, u64>,
 }
 
 #[derive(Serialize)]
@@ -164,7 +178,25 @@ fn document(summary: &Summary) -> Document<'_> {
             refused_handshakes: summary.shards.handshakes.refused_handshakes,
             refused_segments: summary.shards.handshakes.refused_segments,
             given_up: summary.shards.handshakes.given_up,
+            gaps: summary.shards.handshakes.gaps,
         },
+        name_services: NameServices {
+            questions: summary.shards.dns.questions,
+            unsolicited: summary.shards.dns.unsolicited,
+            repeated: summary.shards.dns.repeated,
+            malformed: summary.shards.dns.malformed,
+            refused: summary.shards.dns.refused,
+            forgotten: summary.answers_forgotten,
+            by_outcome: DnsOutcome::ALL
+                .iter()
+                .map(|outcome| (outcome.as_str(), summary.counters.dns[outcome.index()]))
+                .collect(),
+        },
+        facts_by_kind: EvidenceKind::ALL
+            .iter()
+            .map(|kind| (kind.as_str(), summary.counters.facts[kind.index()]))
+            .filter(|(_, facts)| *facts > 0)
+            .collect(),
         time: Time {
             steps_back: summary.clock.steps_back,
             jumps: summary.clock.jumps,
@@ -241,8 +273,8 @@ fn flows(summary: &Summary) -> Flows {
                 )
             })
             .collect(),
-        names: counters.names,
-        names_attributed: counters.names_attributed,
+        names: counters.names(),
+        names_attributed: counters.names_attributed(),
         names_refused: summary.shards.refused_names,
     }
 }

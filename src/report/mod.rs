@@ -9,5 +9,5 @@ mod table;
 
 pub use self::csv::write_csv;
 pub use json::write_json;
-pub use summary::{EngineView, ExposureView, SightingView, Summary};
+pub use summary::{EngineView, ExposureView, PurposeView, SightingView, Summary, exposure_id};
 pub use table::{Style, write_table};

@@ -6,7 +6,7 @@ use std::net::{IpAddr, Ipv6Addr};
 use serde::Serialize;
 
 use crate::aggregate::{
-    ByteLedger, Conservation, Exposure, ExposureKey, Ledger, LedgerCounters, Traffic,
+    ByteLedger, Conservation, Contacts, Exposure, ExposureKey, Ledger, LedgerCounters, Traffic,
 };
 use crate::attribute::{EngineRelation, Ruleset};
 use crate::capture::{ClockStats, FileReport};
@@ -43,11 +43,17 @@ pub struct Summary {
     pub home_networks: Vec<String>,
     /// Exposures that found no room.
     pub exposures_refused: u64,
+    /// Answers of name servers that gave way to newer ones before their time was over.
+    pub answers_forgotten: u64,
 }
 
 /// One exposure in words.
 #[derive(Clone, Debug, Serialize)]
 pub struct ExposureView {
+    /// Names the exposure: from site, host, vendor, product and engine.
+    pub id: String,
+    /// Where the host is, where inputs were given a site.
+    pub site: Option<String>,
     /// The home side.
     pub host: IpAddr,
     /// Identifier of the vendor.
@@ -60,8 +66,10 @@ pub struct ExposureView {
     pub product: Option<String>,
     /// Whose engine works inside it, where the rule says.
     pub engine: Option<EngineView>,
-    /// What was contacted, and in how many flows.
-    pub purposes: Vec<(Purpose, u64)>,
+    /// What was contacted or asked for, and how often.
+    pub purposes: Vec<PurposeView>,
+    /// Only names were asked for: no contact with the vendor's servers was seen.
+    pub only_asked_for: bool,
     /// Only web sites were visited: no evidence of an installed product.
     pub web_only: bool,
     /// Countries of the server addresses, from the table; `None` is unknown.
@@ -86,6 +94,16 @@ pub struct ExposureView {
     pub evidence: Vec<SightingView>,
     /// Sightings of names beyond those listed.
     pub unlisted_sightings: u64,
+}
+
+/// What an endpoint serves, and how often it was contacted or asked for.
+#[derive(Clone, Copy, Debug, Serialize)]
+pub struct PurposeView {
+    /// What it serves.
+    pub purpose: Purpose,
+    /// How often.
+    #[serde(flatten)]
+    pub contacts: Contacts,
 }
 
 /// The vendor of an engine inside somebody else's product.
@@ -130,7 +148,12 @@ pub struct SightingView {
 
 impl ExposureView {
     /// One exposure in words.
-    pub fn of(key: &ExposureKey, exposure: &Exposure, rules: &Ruleset) -> Self {
+    pub fn of(
+        key: &ExposureKey,
+        exposure: &Exposure,
+        rules: &Ruleset,
+        sites: &[String],
+    ) -> Self {
         let vendor = rules.vendor(key.vendor);
         let engine = key.engine.map(|engine| {
             let relation = exposure
@@ -153,6 +176,8 @@ impl ExposureView {
             ..
         } = exposure.traffic;
         Self {
+            id: exposure_id(key, rules, sites),
+            site: site_of(key, sites),
             host: Ipv6Addr::from(key.host).to_canonical(),
             vendor: vendor.id.clone(),
             vendor_name: vendor.legal_name.clone(),
@@ -162,8 +187,12 @@ impl ExposureView {
             purposes: exposure
                 .purposes
                 .iter()
-                .map(|(purpose, count)| (*purpose, *count))
+                .map(|(purpose, contacts)| PurposeView {
+                    purpose: *purpose,
+                    contacts: *contacts,
+                })
                 .collect(),
+            only_asked_for: exposure.is_only_asked_for(),
             web_only: exposure
                 .purposes
                 .keys()
@@ -189,9 +218,9 @@ impl ExposureView {
                         rule_version: rule.version,
                         pattern: rules.pattern(sample.rule).to_owned(),
                         confidence: sample.confidence,
-                        seq: sample.seq,
-                        frame_xxh3: format!("{:016x}", sample.frame_hash),
-                        timestamp: rfc3339(sample.time),
+                        seq: sample.frame.seq,
+                        frame_xxh3: format!("{:016x}", sample.frame.hash),
+                        timestamp: rfc3339(sample.frame.time),
                         flow_id: sample.flow.0,
                         server_ip: Ipv6Addr::from(sample.server).to_canonical(),
                     }
@@ -205,6 +234,28 @@ impl ExposureView {
     pub fn evidence_kinds(&self) -> BTreeSet<EvidenceKind> {
         self.evidence.iter().map(|sighting| sighting.kind).collect()
     }
+}
+
+/// Names an exposure by what makes it one: 16 hexadecimal digits, the same for the same input and rules.
+pub fn exposure_id(key: &ExposureKey, rules: &Ruleset, sites: &[String]) -> String {
+    let mut hasher = xxhash_rust::xxh3::Xxh3::new();
+    let engine = key.engine.map(|engine| rules.vendor(engine).id.as_str());
+    for part in [
+        site_of(key, sites).as_deref().unwrap_or_default(),
+        &Ipv6Addr::from(key.host).to_canonical().to_string(),
+        &rules.vendor(key.vendor).id,
+        key.product.as_deref().unwrap_or_default(),
+        engine.unwrap_or_default(),
+    ] {
+        hasher.update(part.as_bytes());
+        // A byte that no part has keeps two lists from running together.
+        hasher.update(&[0xff]);
+    }
+    format!("{:016x}", hasher.digest())
+}
+
+fn site_of(key: &ExposureKey, sites: &[String]) -> Option<String> {
+    sites.get(usize::from(key.scope)).cloned()
 }
 
 impl Summary {
@@ -222,15 +273,18 @@ impl Summary {
         inputs: Vec<FileReport>,
         operator_dataset: Dataset,
         home_networks: Vec<String>,
+        sites: &[String],
     ) -> Self {
         let rules = ledger.rules();
         let mut exposures: Vec<_> = ledger
             .exposures()
             .iter()
-            .map(|(key, exposure)| ExposureView::of(key, exposure, rules))
+            .map(|(key, exposure)| ExposureView::of(key, exposure, rules, sites))
             .collect();
         exposures
-            .sort_by(|a, b| (a.host, &a.vendor, &a.product).cmp(&(b.host, &b.vendor, &b.product)));
+            .sort_by(|a, b| {
+                (&a.site, a.host, &a.vendor, &a.product).cmp(&(&b.site, b.host, &b.vendor, &b.product))
+            });
         let mut bytes = ledger.bytes().clone();
         bytes.merge(&frames.outside_flows);
         Self {
@@ -247,6 +301,7 @@ impl Summary {
             operator_dataset,
             home_networks,
             exposures_refused: ledger.exposures().refused,
+            answers_forgotten: ledger.memory().forgotten(),
         }
     }
 }

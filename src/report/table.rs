@@ -7,8 +7,9 @@ use comfy_table::{
     Width,
 };
 
+use super::summary::PurposeView;
 use super::{ExposureView, Summary};
-use crate::aggregate::Traffic;
+use crate::aggregate::{Contacts, Traffic};
 use crate::model::{Confidence, CountryCode, Coverage, EvidenceKind, Locality};
 
 /// How the table is drawn.
@@ -123,7 +124,7 @@ fn exposures(
                 exposure
                     .purposes
                     .iter()
-                    .map(|(purpose, count)| format!("{purpose} ×{count}")),
+                    .map(purpose),
             ),
             servers(exposure),
             format!(
@@ -181,6 +182,19 @@ fn product(exposure: &ExposureView) -> String {
         });
     }
     parts.join("\n")
+}
+
+/// What was contacted, how often; and how often its name was asked for.
+fn purpose(view: &PurposeView) -> String {
+    let Contacts {
+        contacts,
+        questions,
+    } = view.contacts;
+    match (contacts, questions) {
+        (0, questions) => format!("{}, only asked for ×{questions}", view.purpose),
+        (contacts, 0) => format!("{} ×{contacts}", view.purpose),
+        (contacts, questions) => format!("{} ×{contacts}, asked for ×{questions}", view.purpose),
+    }
 }
 
 fn sure(confidence: Confidence) -> Color {
@@ -273,10 +287,9 @@ fn coverage(summary: &Summary, style: Style, out: &mut dyn Write) -> std::io::Re
         .iter()
         .filter(|bucket| **bucket != Coverage::Attributed)
     {
-        let prefix = if *bucket == Coverage::NamedNotSecurity {
-            ""
-        } else {
-            "unattributed: "
+        let prefix = match bucket {
+            Coverage::NamedNotSecurity | Coverage::NameService => "",
+            _ => "unattributed: ",
         };
         add(
             format!("{prefix}{bucket}"),

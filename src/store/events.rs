@@ -1,8 +1,9 @@
 //! Ordered events → JSON Lines.
 //!
-//! `tls` is written when a name is seen, `flow` when a flow ends or reports. Fields follow Suricata's EVE; our own are under
-//! `avscope`. What each field means: `docs/EVENTS.md`.
+//! `tls`, `http` and `dns` are written when a message is seen, `flow` when a flow ends or reports. Fields follow Suricata's EVE; our
+//! own are under `avscope`. What each field means: `docs/EVENTS.md`.
 
+use std::borrow::Cow;
 use std::io::Write;
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -10,17 +11,21 @@ use std::sync::Arc;
 use serde::Serialize;
 
 use super::community_id::{community_id, is_one_way};
-use crate::aggregate::{EventRef, Evidence, FlowReported, NameObserved};
+use super::dns::{Dns, dns};
+use crate::aggregate::{
+    DnsTransaction, EventRef, EventRun, FlowReported, Judgement, MessageObserved, Weighed,
+};
 use crate::attribute::{EngineRelation, Ruleset};
 use crate::decode::{ICMP, ICMPV6, TCP, UDP};
-use crate::flow::{FlowEndReason, FlowRecord};
+use crate::flow::{Endpoint, FlowEndReason, FlowId, FlowKey, FlowRecord};
 use crate::geo::{Countries, OperatorTable};
 use crate::model::{
-    Confidence, CountryCode, Coverage, EvidenceKind, Locality, Purpose, printable, rfc3339,
+    AppProtocol, Confidence, CountryCode, Coverage, DnsOutcome, EvidenceKind, Locality, Purpose,
+    Timestamp, printable, rfc3339,
 };
 
 /// Version of the fields and their meaning.
-pub const SCHEMA_VERSION: u32 = 1;
+pub const SCHEMA_VERSION: u32 = 2;
 
 /// Writes events as they come.
 pub struct EventWriter<W: Write> {
@@ -44,12 +49,16 @@ struct Line<'a> {
     dest_port: Option<u16>,
     #[serde(flatten)]
     icmp: Icmp,
-    proto: String,
+    proto: Cow<'static, str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     app_proto: Option<&'static str>,
     community_id: String,
     #[serde(skip_serializing_if = "Option::is_none")]
     tls: Option<Tls<'a>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    http: Option<Http<'a>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    dns: Option<Dns<'a>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     flow: Option<Flow>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -70,7 +79,18 @@ struct Icmp {
 
 #[derive(Serialize)]
 struct Tls<'a> {
-    sni: std::borrow::Cow<'a, str>,
+    sni: Cow<'a, str>,
+}
+
+#[derive(Serialize)]
+struct Http<'a> {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    hostname: Option<Cow<'a, str>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    url: Option<Cow<'a, str>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    http_user_agent: Option<Cow<'a, str>>,
+    http_method: Cow<'a, str>,
 }
 
 #[derive(Serialize)]
@@ -103,21 +123,43 @@ struct Own<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     midstream: Option<bool>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    evidence: Option<EvidenceOut<'a>>,
+    dns_outcome: Option<DnsOutcome>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    unsolicited: Option<bool>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    evidence: Vec<EvidenceOut<'a>>,
+    #[serde(skip_serializing_if = "is_zero")]
+    evidence_left_out: u32,
     #[serde(skip_serializing_if = "Option::is_none")]
     attribution: Option<Attribution<'a>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     server: Option<Server<'a>>,
 }
 
+#[allow(clippy::trivially_copy_pass_by_ref, reason = "serde asks for it")]
+fn is_zero(count: &u32) -> bool {
+    *count == 0
+}
+
 #[derive(Serialize)]
 struct EvidenceOut<'a> {
     kind: EvidenceKind,
-    value: std::borrow::Cow<'a, str>,
+    value: Cow<'a, str>,
     seq: u64,
     frame_xxh3: String,
     timestamp: String,
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
     ech_offered: bool,
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    ambiguous: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    vendor: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    rule_id: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pattern: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    confidence: Option<Confidence>,
 }
 
 #[derive(Serialize)]
@@ -128,6 +170,7 @@ struct Attribution<'a> {
     purpose: Purpose,
     engine: Option<EngineOut<'a>>,
     confidence: Confidence,
+    evidence_kind: EvidenceKind,
     rule_id: &'a str,
     rule_version: u32,
     pattern: &'a str,
@@ -149,6 +192,14 @@ struct Server<'a> {
     operator_country: Option<CountryCode>,
 }
 
+/// The two ends of an event.
+struct Ends<'a> {
+    flow: FlowId,
+    key: &'a FlowKey,
+    source: Endpoint,
+    destination: Endpoint,
+}
+
 impl<W: Write> EventWriter<W> {
     /// Writes to `out`, which should buffer.
     pub fn new(
@@ -166,16 +217,17 @@ impl<W: Write> EventWriter<W> {
         }
     }
 
-    /// Writes the event, if it is one that has a line.
-    pub fn event(&mut self, event: EventRef<'_>) -> std::io::Result<()> {
+    /// Writes the event, if it is one that has a line; `judgement` is what the ledger made of it.
+    pub fn event(&mut self, event: EventRef<'_>, judgement: &Judgement) -> std::io::Result<()> {
         let mut buffer = std::mem::take(&mut self.line);
         buffer.clear();
         let written = match event {
             EventRef::Opened(_) => Ok(()),
-            EventRef::Named(named, name) => self.named(&mut buffer, named, name),
-            EventRef::Reported(reported, name) => {
-                self.reported(&mut buffer, reported, name.unwrap_or_default())
+            EventRef::Observed(observed, run) => {
+                self.observed(&mut buffer, observed, run, judgement)
             }
+            EventRef::Dns(transaction, run) => self.dns(&mut buffer, transaction, run, judgement),
+            EventRef::Reported(reported, _) => self.reported(&mut buffer, reported, judgement),
         };
         let result = written.and_then(|()| self.out.write_all(&buffer));
         self.line = buffer;
@@ -192,41 +244,88 @@ impl<W: Write> EventWriter<W> {
         self.out.flush()
     }
 
-    fn named(
+    fn observed(
         &self,
         buffer: &mut Vec<u8>,
-        named: &NameObserved,
-        name: &[u8],
+        observed: &MessageObserved,
+        run: &EventRun,
+        judgement: &Judgement,
     ) -> std::io::Result<()> {
-        let server_ip = named.server.ip();
-        let line = Line {
-            timestamp: rfc3339(named.evidence.time),
-            flow_id: named.flow.0,
-            event_type: "tls",
-            src_ip: named.client.ip(),
-            src_port: Some(named.client.port),
-            dest_ip: server_ip,
-            dest_port: Some(named.server.port),
-            icmp: Icmp::default(),
-            proto: protocol_name(named.protocol),
-            app_proto: Some("tls"),
-            community_id: community_id(&named.key, &named.client, &named.server),
-            tls: Some(Tls {
-                sni: printable(name),
-            }),
-            flow: None,
-            tcp: None,
-            avscope: Own {
-                schema_version: SCHEMA_VERSION,
-                locality: named.locality,
-                coverage: None,
-                flow_end_reason: None,
-                midstream: None,
-                evidence: Some(evidence_out(&named.evidence, name)),
-                attribution: self.attribution(&named.evidence),
-                server: self.server(&named.evidence, server_ip),
-            },
+        let ends = Ends {
+            flow: observed.flow,
+            key: &observed.key,
+            source: observed.client,
+            destination: observed.server,
         };
+        let value = |kinds: &[EvidenceKind]| {
+            let fact = judgement
+                .evidence()
+                .iter()
+                .find(|fact| kinds.contains(&fact.kind))?;
+            Some(printable(judgement.text(fact)))
+        };
+        let (event_type, tls, http) = match observed.app_protocol {
+            AppProtocol::Http => (
+                "http",
+                None,
+                Some(Http {
+                    hostname: value(&[EvidenceKind::HttpHost, EvidenceKind::HttpConnect]),
+                    url: value(&[EvidenceKind::HttpUri]),
+                    http_user_agent: value(&[EvidenceKind::HttpUserAgent]),
+                    http_method: printable(run.text(observed.method)),
+                }),
+            ),
+            _ => (
+                "tls",
+                value(&[EvidenceKind::TlsSni]).map(|sni| Tls { sni }),
+                None,
+            ),
+        };
+        let time = judgement
+            .evidence()
+            .first()
+            .map_or(Timestamp::default(), |fact| fact.frame.time);
+        let line = Line {
+            tls,
+            http,
+            app_proto: Some(observed.app_protocol.as_str()),
+            ..self.line(time, event_type, &ends, observed.locality, judgement)
+        };
+        write_line(buffer, &line)
+    }
+
+    fn dns(
+        &self,
+        buffer: &mut Vec<u8>,
+        transaction: &DnsTransaction,
+        run: &EventRun,
+        judgement: &Judgement,
+    ) -> std::io::Result<()> {
+        let ends = Ends {
+            flow: transaction.flow,
+            key: &transaction.key,
+            source: transaction.client,
+            destination: transaction.server,
+        };
+        let mut line = Line {
+            dns: Some(dns(transaction, run)),
+            app_proto: Some(match transaction.kind {
+                EvidenceKind::MdnsQuery => AppProtocol::Mdns.as_str(),
+                EvidenceKind::LlmnrQuery => AppProtocol::Llmnr.as_str(),
+                _ => AppProtocol::Dns.as_str(),
+            }),
+            ..self.line(
+                transaction.frame().time,
+                "dns",
+                &ends,
+                transaction.locality,
+                judgement,
+            )
+        };
+        // The server of the event is the resolver, not the vendor's.
+        line.avscope.server = None;
+        line.avscope.dns_outcome = Some(transaction.outcome);
+        line.avscope.unsolicited = Some(transaction.is_unsolicited());
         write_line(buffer, &line)
     }
 
@@ -234,29 +333,27 @@ impl<W: Write> EventWriter<W> {
         &self,
         buffer: &mut Vec<u8>,
         reported: &FlowReported,
-        name: &[u8],
+        judgement: &Judgement,
     ) -> std::io::Result<()> {
         let record = &reported.record;
         let [bytes_toserver, bytes_toclient] = record.total.bytes;
         let [pkts_toserver, pkts_toclient] = record.total.packets;
         let is_tcp = record.key.protocol() == TCP;
-        let has_ports = is_tcp || record.key.protocol() == UDP;
-        let server_ip = record.responder.ip();
-        let line = Line {
-            // The time of the last packet: the deadline that ended the flow is no time of the network.
-            timestamp: rfc3339(record.end),
-            flow_id: record.id.0,
-            event_type: "flow",
-            src_ip: record.initiator.ip(),
-            src_port: has_ports.then_some(record.initiator.port),
-            dest_ip: server_ip,
-            dest_port: has_ports.then_some(record.responder.port),
+        let ends = Ends {
+            flow: record.id,
+            key: &record.key,
+            source: record.initiator,
+            destination: record.responder,
+        };
+        let sni = judgement
+            .evidence()
+            .iter()
+            .find(|fact| fact.kind == EvidenceKind::TlsSni);
+        let mut line = Line {
             icmp: icmp(record),
-            proto: protocol_name(record.key.protocol()),
-            app_proto: reported.evidence.map(|_| "tls"),
-            community_id: community_id(&record.key, &record.initiator, &record.responder),
-            tls: (!name.is_empty()).then(|| Tls {
-                sni: printable(name),
+            app_proto: record.app_protocol.map(AppProtocol::as_str),
+            tls: sni.map(|fact| Tls {
+                sni: printable(judgement.text(fact)),
             }),
             flow: Some(Flow {
                 pkts_toserver,
@@ -275,31 +372,88 @@ impl<W: Write> EventWriter<W> {
                     tcp_flags_tc: format!("{:02x}", from_responder.0),
                 }
             }),
-            avscope: Own {
-                schema_version: SCHEMA_VERSION,
-                locality: record.locality,
-                coverage: Some(record.coverage),
-                flow_end_reason: Some(record.end_reason),
-                midstream: Some(record.midstream),
-                evidence: reported
-                    .evidence
-                    .as_ref()
-                    .map(|evidence| evidence_out(evidence, name)),
-                attribution: reported
-                    .evidence
-                    .as_ref()
-                    .and_then(|evidence| self.attribution(evidence)),
-                server: reported
-                    .evidence
-                    .as_ref()
-                    .and_then(|evidence| self.server(evidence, server_ip)),
-            },
+            // The time of the last packet: the deadline that ended the flow is no time of the network.
+            ..self.line(record.end, "flow", &ends, record.locality, judgement)
         };
+        let own = &mut line.avscope;
+        own.coverage = judgement.coverage().or(Some(record.coverage));
+        own.flow_end_reason = Some(record.end_reason);
+        own.midstream = Some(record.midstream);
+        own.evidence_left_out = reported.facts_left_out;
         write_line(buffer, &line)
     }
 
-    fn attribution(&self, evidence: &Evidence) -> Option<Attribution<'_>> {
-        let found = evidence.rule?;
+    /// What all lines have.
+    fn line<'a>(
+        &'a self,
+        time: Timestamp,
+        event_type: &'static str,
+        ends: &Ends<'_>,
+        locality: Locality,
+        judgement: &'a Judgement,
+    ) -> Line<'a> {
+        let protocol = ends.key.protocol();
+        let has_ports = matches!(protocol, TCP | UDP);
+        let server_ip = ends.destination.ip();
+        Line {
+            timestamp: rfc3339(time),
+            flow_id: ends.flow.0,
+            event_type,
+            src_ip: ends.source.ip(),
+            src_port: has_ports.then_some(ends.source.port),
+            dest_ip: server_ip,
+            dest_port: has_ports.then_some(ends.destination.port),
+            icmp: Icmp::default(),
+            proto: protocol_name(protocol),
+            app_proto: None,
+            community_id: community_id(ends.key, &ends.source, &ends.destination),
+            tls: None,
+            http: None,
+            dns: None,
+            flow: None,
+            tcp: None,
+            avscope: Own {
+                schema_version: SCHEMA_VERSION,
+                locality,
+                coverage: None,
+                flow_end_reason: None,
+                midstream: None,
+                dns_outcome: None,
+                unsolicited: None,
+                evidence: self.evidence(judgement),
+                evidence_left_out: 0,
+                attribution: judgement
+                    .deciding()
+                    .and_then(|fact| self.attribution(fact)),
+                server: judgement.deciding().map(|_| self.server(server_ip)),
+            },
+        }
+    }
+
+    fn evidence<'a>(&'a self, judgement: &'a Judgement) -> Vec<EvidenceOut<'a>> {
+        let facts = judgement.evidence().iter();
+        facts
+            .map(|fact| {
+                let rule = fact.rule.map(|found| self.rules.rule(found.rule));
+                EvidenceOut {
+                    kind: fact.kind,
+                    value: printable(judgement.text(fact)),
+                    seq: fact.frame.seq,
+                    frame_xxh3: format!("{:016x}", fact.frame.hash),
+                    timestamp: rfc3339(fact.frame.time),
+                    ech_offered: fact.ech_offered,
+                    ambiguous: fact.ambiguous,
+                    vendor: rule.map(|rule| self.rules.vendor(rule.vendor).id.as_str()),
+                    rule_id: rule.map(|rule| rule.id.as_str()),
+                    pattern: fact.rule.map(|found| self.rules.pattern(found)),
+                    confidence: fact.confidence,
+                }
+            })
+            .collect()
+    }
+
+    fn attribution(&self, fact: &Weighed) -> Option<Attribution<'_>> {
+        let found = fact.rule?;
         let rule = self.rules.rule(found.rule);
         let vendor = self.rules.vendor(rule.vendor);
         Some(Attribution {
@@ -315,7 +469,8 @@ impl<W: Write> EventWriter<W> {
                     relation: engine.relation,
                 }
             }),
-            confidence: self.rules.confidence(found.rule, evidence.kind),
+            confidence: fact.confidence?,
+            evidence_kind: fact.kind,
             rule_id: &rule.id,
             rule_version: rule.version,
             pattern: self.rules.pattern(found),
@@ -323,12 +478,11 @@ impl<W: Write> EventWriter<W> {
         })
     }
 
-    /// Where the server stands; only for flows that are attributed, as nobody reads it for others.
-    fn server(&self, evidence: &Evidence, ip: IpAddr) -> Option<Server<'_>> {
-        evidence.rule?;
+    /// Where the server stands; only for what is attributed, as nobody reads it for others.
+    fn server(&self, ip: IpAddr) -> Server<'_> {
         let countries = &self.countries;
         let operator = self.operators.lookup(ip);
-        Some(Server {
+        Server {
             country: countries.lookup(ip),
             country_dataset: format!(
                 "{} {}",
@@ -337,18 +491,7 @@ impl<W: Write> EventWriter<W> {
             ),
             operator: operator.map(|operator| operator.name.as_str()),
             operator_country: operator.and_then(|operator| operator.country),
-        })
-    }
-}
-
-fn evidence_out<'a>(evidence: &Evidence, name: &'a [u8]) -> EvidenceOut<'a> {
-    EvidenceOut {
-        kind: evidence.kind,
-        value: printable(name),
-        seq: evidence.seq,
-        frame_xxh3: format!("{:016x}", evidence.frame_hash),
-        timestamp: rfc3339(evidence.time),
-        ech_offered: evidence.ech_offered,
+        }
     }
 }
 
@@ -396,7 +539,7 @@ fn state(record: &FlowRecord) -> &'static str {
     }
 }
 
-fn protocol_name(protocol: u8) -> String {
+fn protocol_name(protocol: u8) -> Cow<'static, str> {
     match protocol {
         ICMP => "ICMP".into(),
         TCP => "TCP".into(),
@@ -405,6 +548,6 @@ fn protocol_name(protocol: u8) -> String {
         132 => "SCTP".into(),
         47 => "GRE".into(),
         50 => "ESP".into(),
-        other => format!("{other:03}"),
+        other => format!("{other:03}").into(),
     }
 }

@@ -4,9 +4,12 @@
 //! printable are written as `\xNN`, so that a line is always valid JSON and a name never forges one.
 
 mod community_id;
+mod dns;
 mod events;
 mod names;
+mod packets;
 
 pub use community_id::community_id;
 pub use events::{EventWriter, SCHEMA_VERSION};
 pub use names::{NameRow, Names};
+pub use packets::PacketWriter;

@@ -6,6 +6,7 @@ use std::net::IpAddr;
 use serde::Serialize;
 
 use crate::aggregate::EventRef;
+use crate::flow::Endpoint;
 use crate::model::{EvidenceKind, printable};
 
 /// Rows kept at most; more distinct names and ports than that are counted, not listed.
@@ -39,16 +40,31 @@ pub struct Names {
 impl Names {
     /// Takes the next event.
     pub fn event(&mut self, event: EventRef<'_>) {
-        let EventRef::Named(named, name) = event else {
-            return;
-        };
+        match event {
+            EventRef::Observed(observed, run) => {
+                for fact in run.facts(observed.facts) {
+                    let name = run.text(fact.text);
+                    self.seen(fact.kind, name, &observed.client, &observed.server);
+                }
+            }
+            EventRef::Dns(transaction, run) => self.seen(
+                transaction.kind,
+                run.text(transaction.name),
+                &transaction.client,
+                &transaction.server,
+            ),
+            EventRef::Opened(_) | EventRef::Reported(..) => {}
+        }
+    }
+
+    fn seen(&mut self, kind: EvidenceKind, name: &[u8], client: &Endpoint, server: &Endpoint) {
         let row = NameRow {
-            kind: named.evidence.kind,
+            kind,
             name: printable(name).into_owned(),
-            src_ip: named.client.ip(),
-            src_port: named.client.port,
-            dest_ip: named.server.ip(),
-            dest_port: named.server.port,
+            src_ip: client.ip(),
+            src_port: client.port,
+            dest_ip: server.ip(),
+            dest_port: server.port,
         };
         if self.rows.len() >= ROWS_MAX && !self.rows.contains_key(&row) {
             self.refused += 1;

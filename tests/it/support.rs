@@ -107,7 +107,7 @@ impl EventSink for Sink<'_> {
     fn event(&mut self, event: EventRef<'_>) -> std::io::Result<()> {
         self.ledger.event(event);
         self.names.event(event);
-        self.events.event(event)
+        self.events.event(event, self.ledger.judgement())
     }
 }
 
@@ -143,7 +143,7 @@ pub fn run_source<S: PacketSource + Send>(
         Arc::new(Countries::Embedded),
         Arc::clone(&operators),
         Arc::clone(&settings.home),
-        way.limits.exposures_max,
+        way.limits.exposures_max, settings.dns.memory(),
     );
     let mut names = Names::default();
     let mut events = EventWriter::new(
@@ -174,6 +174,7 @@ pub fn run_source<S: PacketSource + Send>(
         reports.clone(),
         operators.dataset().clone(),
         settings.home.texts().to_vec(),
+        &[],
     );
     let mut json = Vec::new();
     write_json(&summary, &mut json).unwrap();

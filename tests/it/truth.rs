@@ -69,7 +69,7 @@ fn count(capture: &Path, workers: usize) -> Counted {
             Arc::new(Countries::Embedded),
             Arc::new(OperatorTable::builtin().unwrap()),
             Arc::clone(&settings.home),
-            limits.exposures_max,
+            limits.exposures_max, settings.dns.memory(),
         ),
         names: Names::default(),
     };
@@ -180,7 +180,7 @@ fn agrees(truth: &Value, counted: &Counted, what: &str) {
         "{what}: rows, sightings"
     );
     assert_eq!(
-        counted.ledger.counters().names,
+        counted.ledger.counters().names(),
         number("/tls_flows_with_sni"),
         "{what}"
     );

@@ -1,0 +1,829 @@
+//! Segments of a TCP flow → what its client says in clear: the server name of a hello, HTTP requests, DNS messages.
+
+use super::Slab;
+use crate::decode::{Packet, TcpFlags};
+use crate::flow::{Delivery, Directed, FlowEntry, FlowFlags, StreamLimits, TcpStream};
+use crate::model::{AppProtocol, Carries, Coverage, Timestamp};
+use crate::protocol::Progress;
+use crate::protocol::dns;
+use crate::protocol::http1::{self, Request, RequestStream};
+use crate::protocol::recognise::{Transport, recognise};
+use crate::protocol::tls::{self, HelloAssembler, Look, ServerName};
+
+/// In the middle of a flow, so many payload packets of the client are looked at for a beginning.
+const LOOKS_MAX: u8 = 8;
+/// Added to the looks of a flow whose client began with something that was not recognised; its server may still tell.
+const CLIENT_UNKNOWN: u8 = 0x80;
+/// A buffer that grew beyond this is given back to the system when its flow is done with it.
+const KEEP_BYTES: usize = 2 << 10;
+/// So many segments behind a gap, and requests or questions are read on from behind it.
+const GAP_SEGMENTS_MAX: usize = 32;
+/// So long a gap is waited for: retransmissions have come by then.
+const GAP_NANOS_MAX: u64 = 1_000_000_000;
+
+/// Bounds of one shard.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct HandshakeLimits {
+    /// Streams put together at a time.
+    pub handshakes_max: usize,
+    /// Bytes held by all of them.
+    pub bytes_max: usize,
+    /// Per flow.
+    pub stream: StreamLimits,
+}
+
+/// What was refused, with its reason.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct HandshakeCounters {
+    /// Handshakes that needed more than one segment.
+    pub reassembled: u64,
+    /// Streams that found no place among [`HandshakeLimits::handshakes_max`].
+    pub refused_handshakes: u64,
+    /// Segments that found no room to wait: [`HandshakeLimits::bytes_max`] or the limit per flow.
+    pub refused_segments: u64,
+    /// Given up: the beginning never came while the stream went on.
+    pub given_up: u64,
+    /// Gaps in requests and questions that were passed over.
+    pub gaps: u64,
+}
+
+/// Something that the client, or a name server, said.
+#[derive(Debug)]
+pub enum Message<'a> {
+    /// The server name of a ClientHello.
+    ServerName(&'a [u8]),
+    /// An HTTP request.
+    Request(&'a Request<'a>),
+    /// A DNS message, and which way it went.
+    Dns(Directed, &'a [u8]),
+}
+
+/// The payload of one packet.
+#[derive(Clone, Copy)]
+struct Segment<'a> {
+    /// Sequence number of its first byte.
+    sequence: u32,
+    /// What its sender expects next of the other side, where it says so.
+    acknowledgment: Option<u32>,
+    payload: &'a [u8],
+    /// Bytes that the capture left out.
+    missing: u32,
+    source_port: u16,
+    destination_port: u16,
+    time: Timestamp,
+}
+
+impl Segment<'_> {
+    fn is_dns_port(&self) -> bool {
+        /// [RFC 7766]
+        const DNS: u16 = 53;
+        self.source_port == DNS || self.destination_port == DNS
+    }
+}
+
+/// Reads the streams of all flows of one shard.
+#[derive(Debug)]
+pub struct StreamReader {
+    conversations: Slab<Conversation>,
+    held_bytes: usize,
+    limits: HandshakeLimits,
+    counters: HandshakeCounters,
+}
+
+#[derive(Debug, Default)]
+struct Conversation {
+    stream: TcpStream,
+    /// What a name server answers.
+    answers: TcpStream,
+    answers_known: bool,
+    parsers: Parsers,
+    /// When the gap began that segments wait for.
+    gap_since: Option<Timestamp>,
+}
+
+/// One of them reads the stream; the others keep their memory for another flow.
+#[derive(Debug, Default)]
+struct Parsers {
+    kind: Kind,
+    state: State,
+    hello: HelloAssembler,
+    requests: RequestStream,
+    questions: dns::StreamAssembler,
+    responses: dns::StreamAssembler,
+    dns_port: bool,
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+enum Kind {
+    #[default]
+    Undecided,
+    Hello,
+    Requests,
+    Dns,
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+enum State {
+    #[default]
+    NeedMore,
+    Done,
+    Mismatch,
+    NoRoom,
+}
+
+impl StreamReader {
+    /// A reader with these bounds.
+    pub fn new(limits: HandshakeLimits) -> Self {
+        Self {
+            conversations: Slab::default(),
+            held_bytes: 0,
+            limits,
+            counters: HandshakeCounters::default(),
+        }
+    }
+
+    /// What was refused so far.
+    pub fn counters(&self) -> HandshakeCounters {
+        self.counters
+    }
+
+    /// Looks at a packet of a TCP flow that is not [`FlowFlags::INSPECTED`]. `place` is the flow's place in here, if it has one;
+    /// `show` is given every message that the packet completes. Why there is none, the flow's coverage says.
+    #[inline]
+    #[allow(
+        clippy::too_many_arguments,
+        reason = "the flow, its packet, and who wants to know"
+    )]
+    pub fn packet(
+        &mut self,
+        entry: &mut FlowEntry,
+        place: &mut Option<u32>,
+        direction: Directed,
+        packet: &Packet,
+        time: Timestamp,
+        payload: &[u8],
+        show: &mut impl FnMut(&mut FlowEntry, Message<'_>),
+    ) {
+        if packet.payload_wire_len == 0 {
+            return;
+        }
+        // Data on a SYN (RFC 7413) comes behind the number that the SYN itself takes.
+        let syn = u32::from(packet.tcp.flags.has(TcpFlags::SYN));
+        let acknowledges = packet.tcp.flags.has(TcpFlags::ACK);
+        let segment = Segment {
+            sequence: packet.tcp.sequence.wrapping_add(syn),
+            acknowledgment: acknowledges.then_some(packet.tcp.acknowledgment),
+            payload,
+            missing: packet.payload_wire_len.saturating_sub(packet.payload_len),
+            source_port: packet.source_port,
+            destination_port: packet.destination_port,
+            time,
+        };
+        match (*place, direction) {
+            (Some(number), Directed::FromInitiator) => {
+                self.go_on(entry, number, place, segment, show);
+            }
+            (Some(number), Directed::FromResponder) => self.answer(entry, number, segment, show),
+            (None, Directed::FromInitiator) if entry.flags.has(FlowFlags::START_KNOWN) => {
+                self.at_known_start(entry, place, segment, show);
+            }
+            (None, Directed::FromInitiator) => self.at_unknown_start(entry, place, segment, show),
+            (None, Directed::FromResponder) => self.server_speaks(entry, place, segment, show),
+        }
+    }
+
+    /// The flow is over: gives its place back.
+    pub fn close(&mut self, place: Option<u32>) {
+        let Some(number) = place else { return };
+        if let Some(conversation) = self.conversations.get_mut(number) {
+            self.held_bytes = self.held_bytes.saturating_sub(conversation.held_bytes());
+            conversation.shrink();
+        }
+        self.conversations.give_back(number);
+    }
+
+    #[inline]
+    fn at_known_start(
+        &mut self,
+        entry: &mut FlowEntry,
+        place: &mut Option<u32>,
+        segment: Segment<'_>,
+        show: &mut impl FnMut(&mut FlowEntry, Message<'_>),
+    ) {
+        if entry.looked_at >= CLIENT_UNKNOWN {
+            return look_again(entry);
+        }
+        let offset = segment.sequence.wrapping_sub(entry.stream_start);
+        if offset == 0 {
+            return self.beginning(entry, place, segment, show);
+        }
+        if offset >= 1 << 31 {
+            // Before the beginning, as keep-alives are; perhaps reaching into it.
+            let before = offset.wrapping_neg() as usize;
+            if let Some(payload) = segment.payload.get(before..).filter(|rest| !rest.is_empty()) {
+                let sequence = entry.stream_start;
+                let segment = Segment {
+                    sequence,
+                    payload,
+                    ..segment
+                };
+                self.beginning(entry, place, segment, show);
+            }
+            return;
+        }
+        if offset >= self.limits.stream.window_bytes {
+            return self.give_up(entry, place);
+        }
+        self.open(entry, place, segment, show);
+    }
+
+    #[inline]
+    fn at_unknown_start(
+        &mut self,
+        entry: &mut FlowEntry,
+        place: &mut Option<u32>,
+        segment: Segment<'_>,
+        show: &mut impl FnMut(&mut FlowEntry, Message<'_>),
+    ) {
+        let is_question = segment.is_dns_port() && dns::looks_like_stream(segment.payload);
+        if is_question || is_hello_head(segment.payload) || is_request_head(segment.payload) {
+            entry.stream_start = segment.sequence;
+            entry.flags.set(FlowFlags::START_KNOWN);
+            return self.beginning(entry, place, segment, show);
+        }
+        if recognised(entry, Directed::FromInitiator, &segment) {
+            return;
+        }
+        entry.looked_at = entry.looked_at.saturating_add(1);
+        if entry.looked_at >= LOOKS_MAX {
+            finish(entry, Coverage::Midstream);
+        }
+    }
+
+    /// A packet of the server's while nothing of the client's is being read.
+    #[inline]
+    fn server_speaks(
+        &mut self,
+        entry: &mut FlowEntry,
+        place: &mut Option<u32>,
+        segment: Segment<'_>,
+        show: &mut impl FnMut(&mut FlowEntry, Message<'_>),
+    ) {
+        if may_be_swapped(entry)
+            && (is_hello_head(segment.payload) || is_request_head(segment.payload))
+        {
+            entry.swap_sides();
+            entry.stream_start = segment.sequence;
+            entry.flags.set(FlowFlags::START_KNOWN);
+            return self.beginning(entry, place, segment, show);
+        }
+        if entry.app_protocol().is_some() {
+            return look_again(entry);
+        }
+        if segment.is_dns_port() && dns::looks_like_stream(segment.payload) {
+            // One direction only: the answers repeat the questions.
+            let Some(number) = self.place(entry, place, &segment) else {
+                return;
+            };
+            if let Some(conversation) = self.conversations.get_mut(number) {
+                conversation.parsers.kind = Kind::Dns;
+            }
+            entry.set_app_protocol(AppProtocol::Dns);
+            entry.set_coverage(Coverage::NameService);
+            return self.answer(entry, number, segment, show);
+        }
+        if recognised(entry, Directed::FromResponder, &segment) {
+            return;
+        }
+        if entry.coverage() == Coverage::NoPayload {
+            entry.set_coverage(Coverage::OtherProtocol);
+        }
+        if entry.looked_at >= CLIENT_UNKNOWN {
+            entry.flags.set(FlowFlags::INSPECTED);
+        } else {
+            look_again(entry);
+        }
+    }
+
+    /// The first bytes of the client's stream.
+    #[inline]
+    fn beginning(
+        &mut self,
+        entry: &mut FlowEntry,
+        place: &mut Option<u32>,
+        segment: Segment<'_>,
+        show: &mut impl FnMut(&mut FlowEntry, Message<'_>),
+    ) {
+        match tls::look(segment.payload) {
+            Look::Hello(hello) => {
+                entry.set_app_protocol(AppProtocol::Tls);
+                conclude(entry, hello.server_name, hello.ech_offered, show);
+            }
+            Look::Begins if segment.missing > 0 => {
+                entry.set_app_protocol(AppProtocol::Tls);
+                finish(entry, Coverage::Truncated);
+            }
+            Look::Begins => self.open(entry, place, segment, show),
+            Look::Other => self.another_beginning(entry, place, segment, show),
+        }
+    }
+
+    /// Not TLS: a request, a question, or something else that is recognised by its first bytes.
+    fn another_beginning(
+        &mut self,
+        entry: &mut FlowEntry,
+        place: &mut Option<u32>,
+        segment: Segment<'_>,
+        show: &mut impl FnMut(&mut FlowEntry, Message<'_>),
+    ) {
+        let is_request = http1::begins_like_request(segment.payload);
+        if is_request || segment.is_dns_port() && dns::looks_like_stream(segment.payload) {
+            return self.open(entry, place, segment, show);
+        }
+        if tls::looks_like_record(segment.payload) {
+            entry.set_app_protocol(AppProtocol::Tls);
+            return finish(entry, Coverage::NoClientHello);
+        }
+        if recognised(entry, Directed::FromInitiator, &segment) {
+            return;
+        }
+        settle(entry, Coverage::OtherProtocol);
+        if entry.flags.has(FlowFlags::RESPONDER_PAYLOAD) {
+            finish(entry, Coverage::OtherProtocol);
+        } else {
+            entry.looked_at = CLIENT_UNKNOWN;
+        }
+    }
+
+    /// Begins to read a stream.
+    fn open(
+        &mut self,
+        entry: &mut FlowEntry,
+        place: &mut Option<u32>,
+        segment: Segment<'_>,
+        show: &mut impl FnMut(&mut FlowEntry, Message<'_>),
+    ) {
+        let at_beginning = segment.sequence == entry.stream_start;
+        let Some(number) = self.place(entry, place, &segment) else {
+            // Without a place the first packet alone is read.
+            if at_beginning && let http1::Look::Request(request, _) = http1::look(segment.payload) {
+                entry.set_app_protocol(AppProtocol::Http);
+                show(entry, Message::Request(&request));
+            }
+            return;
+        };
+        self.go_on(entry, number, place, segment, show);
+    }
+
+    /// A place for the flow; `None`, counted, if there is none.
+    fn place(
+        &mut self,
+        entry: &mut FlowEntry,
+        place: &mut Option<u32>,
+        segment: &Segment<'_>,
+    ) -> Option<u32> {
+        if self.conversations.in_use() >= self.limits.handshakes_max {
+            self.counters.refused_handshakes = self.counters.refused_handshakes.saturating_add(1);
+            finish(entry, Coverage::Lost);
+            return None;
+        }
+        // Until a message is complete, part of it is missing.
+        settle(entry, Coverage::Lost);
+        let number = self.conversations.take();
+        *place = Some(number);
+        if let Some(fresh) = self.conversations.get_mut(number) {
+            fresh.reset(entry.stream_start, segment);
+        }
+        Some(number)
+    }
+
+    fn go_on(
+        &mut self,
+        entry: &mut FlowEntry,
+        number: u32,
+        place: &mut Option<u32>,
+        segment: Segment<'_>,
+        show: &mut impl FnMut(&mut FlowEntry, Message<'_>),
+    ) {
+        let Some(open) = self.conversations.get_mut(number) else {
+            return;
+        };
+        let held_before = open.held_bytes();
+        let room = self.limits.bytes_max.saturating_sub(self.held_bytes);
+        let Conversation {
+            stream,
+            parsers,
+            gap_since,
+            ..
+        } = open;
+        let whole_room = room.saturating_add(held_before);
+        let limits = &self.limits.stream;
+        let mut delivery = stream.segment(
+            segment.sequence,
+            segment.payload,
+            limits,
+            room,
+            &mut |bytes| parsers.feed(entry, bytes, whole_room, show),
+        );
+        if parsers.reads_on_behind_gaps() {
+            let overdue = gap_since
+                .is_some_and(|since| segment.time.since(since).as_nanos() as u64 > GAP_NANOS_MAX);
+            if delivery == Delivery::NoRoom || stream.waiting() >= GAP_SEGMENTS_MAX || overdue {
+                while let Some(gap) = stream.gap() {
+                    self.counters.gaps = self.counters.gaps.saturating_add(1);
+                    parsers.lost(gap);
+                    stream.pass_over(gap, &mut |bytes| {
+                        parsers.feed(entry, bytes, whole_room, show);
+                    });
+                }
+            }
+            if delivery == Delivery::NoRoom {
+                // It lies beyond everything that waited: what is between is lost.
+                let ahead = segment.sequence.wrapping_sub(stream.next());
+                if ahead < 1 << 31 {
+                    parsers.lost(ahead);
+                    stream.reset(segment.sequence);
+                }
+                delivery = stream.segment(
+                    segment.sequence,
+                    segment.payload,
+                    limits,
+                    room,
+                    &mut |bytes| parsers.feed(entry, bytes, whole_room, show),
+                );
+            }
+            let end = segment.sequence.wrapping_add(segment.payload.len() as u32);
+            if segment.missing > 0 && stream.next() == end {
+                parsers.lost(segment.missing);
+                stream.pass_over(segment.missing, &mut |bytes| {
+                    parsers.feed(entry, bytes, whole_room, show);
+                });
+            }
+        }
+        *gap_since = match stream.waiting() {
+            0 => None,
+            _ => gap_since.or(Some(segment.time)),
+        };
+        let (kind, state) = (parsers.kind, parsers.state);
+        self.held_bytes = self
+            .held_bytes
+            .saturating_sub(held_before)
+            .saturating_add(open.held_bytes());
+        if state == State::NoRoom || delivery == Delivery::NoRoom {
+            self.counters.refused_segments = self.counters.refused_segments.saturating_add(1);
+        }
+        match (kind, state) {
+            (_, State::Done) => {
+                self.counters.reassembled = self.counters.reassembled.saturating_add(1);
+                self.close(place.take());
+            }
+            (_, State::NoRoom) => self.give_up(entry, place),
+            (kind, State::Mismatch) => {
+                self.close(place.take());
+                mismatch(entry, kind, &segment);
+            }
+            (Kind::Requests | Kind::Dns, State::NeedMore) => {}
+            (Kind::Undecided | Kind::Hello, State::NeedMore) => {
+                if segment.missing > 0 {
+                    self.close(place.take());
+                    finish(entry, Coverage::Truncated);
+                } else if delivery == Delivery::NoRoom
+                    && segment.sequence.wrapping_sub(entry.stream_start) < 1 << 31
+                    && segment.sequence.wrapping_sub(entry.stream_start)
+                        >= self.limits.stream.window_bytes
+                {
+                    self.give_up(entry, place);
+                }
+            }
+        }
+    }
+
+    /// What the server of a conversation sends; only name servers are listened to.
+    fn answer(
+        &mut self,
+        entry: &mut FlowEntry,
+        number: u32,
+        segment: Segment<'_>,
+        show: &mut impl FnMut(&mut FlowEntry, Message<'_>),
+    ) {
+        let Some(open) = self.conversations.get_mut(number) else {
+            return;
+        };
+        if open.parsers.kind != Kind::Dns {
+            return;
+        }
+        if !open.answers_known {
+            open.answers_known = true;
+            open.answers.reset(segment.sequence);
+        }
+        let held_before = open.held_bytes();
+        let room = self.limits.bytes_max.saturating_sub(self.held_bytes);
+        let Conversation {
+            answers, parsers, ..
+        } = open;
+        let responses = &mut parsers.responses;
+        let mut in_step = true;
+        let delivery = answers.segment(
+            segment.sequence,
+            segment.payload,
+            &self.limits.stream,
+            room,
+            &mut |bytes| {
+                let mut each =
+                    |message: &[u8]| show(entry, Message::Dns(Directed::FromResponder, message));
+                in_step &= responses.feed(bytes, &mut each) != Progress::Mismatch;
+            },
+        );
+        if delivery == Delivery::NoRoom || !in_step {
+            // Answers begin anew with the next segment that looks like one.
+            open.answers_known = false;
+            open.parsers.responses.reset();
+            self.counters.gaps = self.counters.gaps.saturating_add(1);
+        }
+        let held = self
+            .conversations
+            .get_mut(number)
+            .map_or(0, |open| open.held_bytes());
+        self.held_bytes = self
+            .held_bytes
+            .saturating_sub(held_before)
+            .saturating_add(held);
+    }
+
+    fn give_up(&mut self, entry: &mut FlowEntry, place: &mut Option<u32>) {
+        self.counters.given_up = self.counters.given_up.saturating_add(1);
+        self.close(place.take());
+        finish(entry, Coverage::Lost);
+    }
+}
+
+impl Conversation {
+    fn reset(&mut self, start: u32, segment: &Segment<'_>) {
+        self.stream.reset(start);
+        self.answers.reset(segment.acknowledgment.unwrap_or(0));
+        self.answers_known = segment.acknowledgment.is_some();
+        self.gap_since = None;
+        self.parsers.reset(segment.is_dns_port());
+    }
+
+    fn held_bytes(&self) -> usize {
+        let parsers = &self.parsers;
+        [
+            self.stream.held_bytes(),
+            self.answers.held_bytes(),
+            parsers.hello.held_bytes(),
+            parsers.requests.held_bytes(),
+            parsers.questions.held_bytes(),
+            parsers.responses.held_bytes(),
+        ]
+        .into_iter()
+        .fold(0, usize::saturating_add)
+    }
+
+    fn shrink(&mut self) {
+        self.stream.shrink(KEEP_BYTES);
+        self.answers.shrink(KEEP_BYTES);
+        self.parsers.hello.shrink(KEEP_BYTES);
+        self.parsers.requests.shrink(KEEP_BYTES);
+        self.parsers.questions.shrink(KEEP_BYTES);
+        self.parsers.responses.shrink(KEEP_BYTES);
+    }
+}
+
+impl Parsers {
+    fn reset(&mut self, dns_port: bool) {
+        self.kind = Kind::Undecided;
+        self.state = State::NeedMore;
+        self.hello.reset();
+        self.requests.reset();
+        self.questions.reset();
+        self.responses.reset();
+        self.dns_port = dns_port;
+    }
+
+    /// A hello that lacks a part is lost whole; requests and questions follow each other.
+    fn reads_on_behind_gaps(&self) -> bool {
+        matches!(self.kind, Kind::Requests | Kind::Dns) && self.state == State::NeedMore
+    }
+
+    /// Takes the next bytes of the client.
+    fn feed(
+        &mut self,
+        entry: &mut FlowEntry,
+        bytes: &[u8],
+        room: usize,
+        show: &mut impl FnMut(&mut FlowEntry, Message<'_>),
+    ) {
+        if self.state != State::NeedMore {
+            return;
+        }
+        if self.kind == Kind::Undecided {
+            self.decide(entry, bytes);
+        }
+        match self.kind {
+            Kind::Undecided => self.state = State::Mismatch,
+            Kind::Hello => self.feed_hello(entry, bytes, room, show),
+            Kind::Requests => {
+                let mut each = |request: &Request<'_>| show(entry, Message::Request(request));
+                if self.requests.feed(bytes, &mut each) == Progress::Mismatch {
+                    self.state = State::Mismatch;
+                } else if self.requests.after_connect() {
+                    // What follows is another conversation, with whom the request said.
+                    self.requests.reset();
+                    self.kind = Kind::Undecided;
+                }
+            }
+            Kind::Dns => {
+                let mut each =
+                    |message: &[u8]| show(entry, Message::Dns(Directed::FromInitiator, message));
+                if self.questions.feed(bytes, &mut each) == Progress::Mismatch {
+                    self.state = State::Mismatch;
+                }
+            }
+        }
+    }
+
+    fn decide(&mut self, entry: &mut FlowEntry, bytes: &[u8]) {
+        let (kind, protocol) = if tls::begins_like_hello(bytes) {
+            (Kind::Hello, AppProtocol::Tls)
+        } else if http1::begins_like_request(bytes) {
+            (Kind::Requests, AppProtocol::Http)
+        } else if self.dns_port {
+            settle(entry, Coverage::NameService);
+            (Kind::Dns, AppProtocol::Dns)
+        } else {
+            return;
+        };
+        self.kind = kind;
+        entry.set_app_protocol(protocol);
+    }
+
+    fn feed_hello(
+        &mut self,
+        entry: &mut FlowEntry,
+        bytes: &[u8],
+        room: usize,
+        show: &mut impl FnMut(&mut FlowEntry, Message<'_>),
+    ) {
+        if self.hello.held_bytes().saturating_add(bytes.len()) > room {
+            self.state = State::NoRoom;
+            return;
+        }
+        match self.hello.feed(bytes) {
+            Progress::NeedMore => {}
+            Progress::Mismatch => self.state = State::Mismatch,
+            Progress::Done => {
+                self.state = State::Done;
+                match self.hello.hello() {
+                    Some(hello) => conclude(entry, hello.server_name, hello.ech_offered, show),
+                    None => finish(entry, Coverage::NoClientHello),
+                }
+            }
+        }
+    }
+
+    /// So many bytes of the client will not come.
+    fn lost(&mut self, bytes: u32) {
+        match self.kind {
+            Kind::Requests => {
+                // Out of step: the parser looks for the next request line.
+                let _ = self.requests.skip(u64::from(bytes));
+            }
+            Kind::Dns => self.questions.reset(),
+            Kind::Undecided | Kind::Hello => {}
+        }
+    }
+}
+
+/// The hello was read: what it means for the flow.
+#[inline]
+fn conclude(
+    entry: &mut FlowEntry,
+    server_name: ServerName<'_>,
+    ech_offered: bool,
+    show: &mut impl FnMut(&mut FlowEntry, Message<'_>),
+) {
+    if ech_offered {
+        entry.flags.set(FlowFlags::ECH_OFFERED);
+    }
+    match server_name {
+        ServerName::Name(name) => {
+            entry.flags.set(FlowFlags::INSPECTED);
+            show(entry, Message::ServerName(name));
+        }
+        ServerName::Address(_) => finish(entry, Coverage::SniIsAddress),
+        ServerName::Absent | ServerName::TooLong if ech_offered => {
+            finish(entry, Coverage::EchOffered);
+        }
+        ServerName::Absent | ServerName::TooLong => finish(entry, Coverage::SniAbsent),
+    }
+}
+
+/// The stream turned out to be something else than it began like.
+fn mismatch(entry: &mut FlowEntry, kind: Kind, segment: &Segment<'_>) {
+    match kind {
+        Kind::Hello => finish(entry, Coverage::NoClientHello),
+        // It showed what it had to show, or nothing that could be read.
+        Kind::Requests | Kind::Dns => finish(entry, Coverage::OtherProtocol),
+        Kind::Undecided => {
+            if !recognised(entry, Directed::FromInitiator, segment) {
+                finish(entry, Coverage::OtherProtocol);
+            }
+        }
+    }
+}
+
+/// Whether the bytes tell what protocol it is. If it is one that shows no name, nothing more is read of the flow.
+fn recognised(entry: &mut FlowEntry, direction: Directed, segment: &Segment<'_>) -> bool {
+    let found = recognise(
+        Transport::Tcp,
+        segment.source_port,
+        segment.destination_port,
+        segment.payload,
+    );
+    let Some(protocol) = found else { return false };
+    entry.set_app_protocol(protocol);
+    match protocol {
+        // Its beginning was not seen from this side; the client's may still come.
+        AppProtocol::Tls | AppProtocol::Http => {
+            if !entry.flags.has(FlowFlags::MIDSTREAM) {
+                settle(
+                    entry,
+                    match protocol {
+                        AppProtocol::Tls => Coverage::NoClientHello,
+                        _ => Coverage::Lost,
+                    },
+                );
+            }
+            direction == Directed::FromResponder
+        }
+        _ => {
+            finish(entry, coverage_of(protocol));
+            true
+        }
+    }
+}
+
+/// The bucket of a flow in which a protocol was recognised and no name was read.
+pub fn coverage_of(protocol: AppProtocol) -> Coverage {
+    match protocol.carries() {
+        Carries::Packets => Coverage::Tunnel,
+        Carries::Nothing => Coverage::NamelessProtocol,
+        Carries::Names | Carries::Encrypted => match protocol {
+            AppProtocol::Quic => Coverage::QuicUndecryptable,
+            AppProtocol::Tls | AppProtocol::Dtls => Coverage::NoClientHello,
+            AppProtocol::Dns | AppProtocol::Mdns | AppProtocol::Llmnr | AppProtocol::Nbns => {
+                Coverage::NameService
+            }
+            _ => Coverage::NamelessProtocol,
+        },
+    }
+}
+
+/// One more packet that told nothing; after some, nothing more is expected.
+fn look_again(entry: &mut FlowEntry) {
+    entry.looked_at = entry.looked_at.saturating_add(1);
+    if entry.looked_at & !CLIENT_UNKNOWN >= LOOKS_MAX {
+        entry.flags.set(FlowFlags::INSPECTED);
+    }
+}
+
+/// Says why there is no name, unless there is one.
+#[inline]
+fn settle(entry: &mut FlowEntry, coverage: Coverage) {
+    if !matches!(
+        entry.coverage(),
+        Coverage::Attributed | Coverage::NamedNotSecurity
+    ) {
+        entry.set_coverage(coverage);
+    }
+}
+
+/// Nothing more is to be read: the coverage says why there is no name.
+#[inline]
+fn finish(entry: &mut FlowEntry, coverage: Coverage) {
+    entry.flags.set(FlowFlags::INSPECTED);
+    settle(entry, coverage);
+}
+
+/// Only where the beginning was not seen can the sides be the wrong way round; and nothing may have been reported of them.
+fn may_be_swapped(entry: &FlowEntry) -> bool {
+    entry.flags.has(FlowFlags::MIDSTREAM) && !entry.flags.has(FlowFlags::HAS_DETAIL)
+}
+
+/// Whether a stream whose beginning was not seen begins here: enough of a record of handshake type to believe it.
+#[inline]
+fn is_hello_head(payload: &[u8]) -> bool {
+    payload.len() >= 3 && tls::begins_like_hello(payload)
+}
+
+/// Whether a request begins here, by more than its first letters: in the middle of a stream they prove little.
+#[inline]
+fn is_request_head(payload: &[u8]) -> bool {
+    payload.len() >= 16
+        && http1::begins_like_request(payload)
+        && !matches!(http1::look(payload), http1::Look::Other)
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,692 @@
+//! What the flows of a shard have shown: kept once, judged by the rules of its day, told to the ledger.
+#![deny(
+    clippy::indexing_slicing,
+    clippy::arithmetic_side_effects,
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic
+)]
+
+use std::sync::Arc;
+
+use xxhash_rust::xxh3::xxh3_64;
+
+use super::shard::Task;
+use super::{SHARDS, Settings, ShardCounters};
+use crate::aggregate::{
+    DnsData, DnsRecord, DnsTransaction, EventKey, EventRun, Evidence, FlowOpened, FlowReported,
+    FrameRef, MessageObserved, Ordinal, TextRef,
+};
+use crate::attribute::{RuleMatch, Ruleset, ValidityDate};
+use crate::decode::{TCP, UDP};
+use crate::flow::{
+    Counters, Directed, FlowEndReason, FlowEntry, FlowFlags, FlowId, FlowRecord, HomeNetworks,
+};
+use crate::model::{AppProtocol, Coverage, EvidenceKind, Timestamp};
+use crate::observe::{
+    Arrival, DnsReader, Message, NameId, NamePool, SeenFrame, Slab, StreamReader, TextKind,
+    Transaction,
+};
+use crate::protocol::dns::Data;
+use crate::protocol::http1::{Host, Request};
+
+/// Facts that one flow keeps; a connection to a proxy may name hundreds of hosts, and the first ones say what it is.
+const FACTS_MAX: u8 = 8;
+
+/// What is kept about flows beside the flow table.
+#[derive(Debug)]
+pub(super) struct FlowFacts {
+    details: Slab<Detail>,
+    sightings: Slab<Sighting>,
+    names: NamePool<Option<RuleMatch>>,
+    rules: Arc<Ruleset>,
+    home: Arc<HomeNetworks>,
+    dated: bool,
+    pub counters: ShardCounters,
+}
+
+/// What only some flows need.
+#[derive(Clone, Copy, Debug, Default)]
+struct Detail {
+    /// Place among the streams that are read.
+    stream: Option<u32>,
+    /// Place where its questions wait.
+    questions: Option<u32>,
+    /// First and last of the facts it showed.
+    facts: Option<(u32, u32)>,
+    facts_kept: u8,
+    facts_left_out: u32,
+    /// What earlier records have said.
+    reported: Counters,
+}
+
+/// A fact, the frame that completed it, and the next fact of the flow.
+#[derive(Clone, Copy, Debug)]
+struct Sighting {
+    kind: EvidenceKind,
+    /// `None` where the pool had no room.
+    name: Option<NameId>,
+    rule: Option<RuleMatch>,
+    frame: FrameRef,
+    ech_offered: bool,
+    next: Option<u32>,
+}
+
+impl Default for Sighting {
+    fn default() -> Self {
+        Self {
+            kind: EvidenceKind::TlsSni,
+            name: None,
+            rule: None,
+            frame: FrameRef::default(),
+            ech_offered: false,
+            next: None,
+        }
+    }
+}
+
+/// A packet whose messages are being told.
+pub(super) struct Telling<'a> {
+    pub facts: &'a mut FlowFacts,
+    pub dns: &'a mut DnsReader,
+    pub events: &'a mut EventRun,
+    task: &'a Task,
+    frame_bytes: &'a [u8],
+    frame: Option<FrameRef>,
+    part: u16,
+}
+
+impl<'a> Telling<'a> {
+    /// Begins to tell of a packet.
+    #[inline]
+    pub fn of(
+        task: &'a Task,
+        frame_bytes: &'a [u8],
+        facts: &'a mut FlowFacts,
+        dns: &'a mut DnsReader,
+        events: &'a mut EventRun,
+    ) -> Self {
+        Self {
+            facts,
+            dns,
+            events,
+            task,
+            frame_bytes,
+            frame: None,
+            part: 0,
+        }
+    }
+
+    /// The flow's place among the streams that are read.
+    #[inline]
+    pub fn stream_place(&self, entry: &FlowEntry) -> Option<u32> {
+        self.facts.detail(entry).and_then(|detail| detail.stream)
+    }
+
+    /// Keeps the flow's place among the streams that are read.
+    pub fn keep_stream_place(&mut self, entry: &mut FlowEntry, place: Option<u32>) {
+        self.facts.keep(entry, |detail| detail.stream = place);
+    }
+
+    /// Judges, keeps and tells what a message shows.
+    pub fn message(&mut self, entry: &mut FlowEntry, message: Message<'_>) {
+        match message {
+            Message::ServerName(name) => self.server_name(entry, name),
+            Message::Request(request) => self.request(entry, request),
+            Message::Dns(direction, bytes) => {
+                self.dns_message(entry, direction, AppProtocol::Dns, bytes);
+            }
+        }
+    }
+
+    /// A DNS message, over UDP or in a stream.
+    pub fn dns_message(
+        &mut self,
+        entry: &mut FlowEntry,
+        direction: Directed,
+        protocol: AppProtocol,
+        bytes: &[u8],
+    ) {
+        let before = self.facts.detail(entry).and_then(|detail| detail.questions);
+        let mut place = before;
+        let frame = self.frame();
+        let arrival = Arrival {
+            bytes,
+            direction,
+            protocol,
+            frame: SeenFrame {
+                seq: frame.seq,
+                hash: frame.hash,
+                time: frame.time,
+            },
+            now: self.task.stream_time,
+        };
+        let (facts, events, task, part) =
+            (&mut *self.facts, &mut *self.events, self.task, &mut self.part);
+        self.dns.message(&mut place, &arrival, &mut |transaction| {
+            let key = EventKey {
+                at: task.stream_time,
+                seq: task.seq,
+                ordinal: Ordinal::Shown,
+                part: *part,
+            };
+            *part = part.saturating_add(1);
+            facts.transaction(entry, protocol, transaction, key, events);
+        });
+        if place != before {
+            self.facts.keep(entry, |detail| detail.questions = place);
+        }
+    }
+
+    fn server_name(&mut self, entry: &mut FlowEntry, name: &[u8]) {
+        let ech_offered = entry.flags.has(FlowFlags::ECH_OFFERED);
+        let (id, rule) = self.facts.judge_host(name, self.task.timestamp);
+        named(
+            entry,
+            match rule {
+                Some(_) => Coverage::Attributed,
+                None if ech_offered => Coverage::EchOffered,
+                None => Coverage::NamedNotSecurity,
+            },
+        );
+        let sighting = Sighting {
+            kind: EvidenceKind::TlsSni,
+            name: id,
+            rule,
+            frame: self.frame(),
+            ech_offered,
+            next: None,
+        };
+        let first = self.events.facts_begin();
+        let text = self.events.keep_text(name);
+        self.events.push_fact(sighting.evidence(text));
+        self.facts.sight(entry, sighting);
+        self.observed(entry, AppProtocol::Tls, TextRef::default(), first);
+    }
+
+    fn request(&mut self, entry: &mut FlowEntry, request: &Request<'_>) {
+        let first = self.events.facts_begin();
+        let day = self.task.timestamp;
+        let (kind, host) = if request.is_connect() {
+            (EvidenceKind::HttpConnect, request.host())
+        } else {
+            (EvidenceKind::HttpHost, request.host())
+        };
+        match host {
+            Host::Name(name) => {
+                let (id, rule) = self.facts.judge_host(name, day);
+                named(
+                    entry,
+                    match rule {
+                        Some(_) => Coverage::Attributed,
+                        None => Coverage::NamedNotSecurity,
+                    },
+                );
+                self.fact(entry, kind, id, rule, name, true);
+            }
+            Host::Address(text) => {
+                named(entry, Coverage::SniIsAddress);
+                let id = self.facts.names.refer(TextKind::Host, text, |_| None);
+                self.fact(entry, kind, id, None, text, true);
+            }
+            Host::Absent => named(entry, Coverage::HostAbsent),
+        }
+        if let Some(program) = request.user_agent {
+            let (id, rule) = self.facts.judge_program(program, day);
+            if rule.is_some() {
+                named(entry, Coverage::Attributed);
+            }
+            self.fact(
+                entry,
+                EvidenceKind::HttpUserAgent,
+                id,
+                rule,
+                program,
+                rule.is_some(),
+            );
+        }
+        if !request.is_connect() {
+            let target = request.path_and_query();
+            let rule = self.facts.judge_target(target, day);
+            let mut id = None;
+            if rule.is_some() {
+                named(entry, Coverage::Attributed);
+                id = self.facts.names.refer(TextKind::Uri, target, |_| rule);
+            }
+            self.fact(
+                entry,
+                EvidenceKind::HttpUri,
+                id,
+                rule,
+                target,
+                rule.is_some(),
+            );
+        }
+        let method = self.events.keep_text(request.method);
+        self.observed(entry, AppProtocol::Http, method, first);
+    }
+
+    /// Tells a fact; the flow keeps it where it says something about the flow as a whole.
+    fn fact(
+        &mut self,
+        entry: &mut FlowEntry,
+        kind: EvidenceKind,
+        name: Option<NameId>,
+        rule: Option<RuleMatch>,
+        text: &[u8],
+        keep: bool,
+    ) {
+        let sighting = Sighting {
+            kind,
+            name,
+            rule,
+            frame: self.frame(),
+            ech_offered: false,
+            next: None,
+        };
+        let text = self.events.keep_text(text);
+        self.events.push_fact(sighting.evidence(text));
+        if keep {
+            self.facts.sight(entry, sighting);
+        } else if let Some(name) = name {
+            self.facts.names.release(name);
+        }
+    }
+
+    fn observed(
+        &mut self,
+        entry: &FlowEntry,
+        app_protocol: AppProtocol,
+        method: TextRef,
+        first_fact: u32,
+    ) {
+        let event = MessageObserved {
+            flow: FlowId::of(&entry.key, entry.first_seq()),
+            first_seq: entry.first_seq(),
+            key: entry.key,
+            client: entry.initiator_endpoint(),
+            server: entry.responder_endpoint(),
+            locality: entry.locality(),
+            app_protocol,
+            method,
+            facts: self.events.facts_since(first_fact),
+        };
+        let key = EventKey {
+            at: self.task.stream_time,
+            seq: self.task.seq,
+            ordinal: Ordinal::Shown,
+            part: self.part,
+        };
+        self.part = self.part.saturating_add(1);
+        self.events.push_observed(key, event);
+    }
+
+    /// The frame, hashed when something in it is first told.
+    fn frame(&mut self) -> FrameRef {
+        let (task, bytes) = (self.task, self.frame_bytes);
+        *self.frame.get_or_insert_with(|| FrameRef {
+            seq: task.seq,
+            hash: xxh3_64(bytes),
+            time: task.timestamp,
+        })
+    }
+}
+
+impl FlowFacts {
+    /// Nothing shown yet; room by the settings.
+    pub fn new(settings: &Settings) -> Self {
+        Self {
+            details: Slab::default(),
+            sightings: Slab::default(),
+            names: NamePool::new(
+                settings.names_max.div_ceil(SHARDS).max(1),
+                settings.hash_seed,
+            ),
+            dated: settings.rules.has_dated_rules(),
+            rules: Arc::clone(&settings.rules),
+            home: Arc::clone(&settings.home),
+            counters: ShardCounters::default(),
+        }
+    }
+
+    /// A flow opened: on which side of the border does it run, and where does it stand while it shows nothing?
+    pub fn opened(
+        &mut self,
+        entry: &mut FlowEntry,
+        task: &Task,
+        frame: &[u8],
+        events: &mut EventRun,
+    ) {
+        let locality = self
+            .home
+            .locality(&task.packet.ip.source, &task.packet.ip.destination);
+        entry.set_locality(locality);
+        entry.set_coverage(silent_coverage(entry));
+        if !matches!(entry.key.protocol(), TCP | UDP) {
+            entry.flags.set(FlowFlags::INSPECTED);
+        }
+        let event = FlowOpened {
+            id: FlowId::of(&entry.key, entry.first_seq()),
+            key: entry.key,
+            initiator: entry.initiator_endpoint(),
+            responder: entry.responder_endpoint(),
+            locality,
+            frame: FrameRef {
+                seq: task.seq,
+                hash: xxh3_64(frame),
+                time: task.timestamp,
+            },
+        };
+        let key = EventKey {
+            at: task.stream_time,
+            seq: task.seq,
+            ordinal: Ordinal::Opened,
+            part: 0,
+        };
+        events.push_opened(key, event);
+    }
+
+    /// A flow reports or ends.
+    pub fn reported(
+        &mut self,
+        streams: &mut StreamReader,
+        dns: &mut DnsReader,
+        entry: &mut FlowEntry,
+        reason: FlowEndReason,
+        key: EventKey,
+        events: &mut EventRun,
+    ) {
+        let last = reason != FlowEndReason::ActiveTimeout;
+        let detail = self.detail(entry).unwrap_or_default();
+        if last {
+            let mut part = 0u16;
+            let protocol = entry.app_protocol().unwrap_or(AppProtocol::Dns);
+            dns.close(detail.questions, &mut |transaction| {
+                let key = EventKey {
+                    ordinal: Ordinal::Unfinished,
+                    part,
+                    ..key
+                };
+                part = part.saturating_add(1);
+                self.transaction(entry, protocol, transaction, key, events);
+            });
+        }
+        let first = events.facts_begin();
+        let mut at = detail.facts.map(|(first, _)| first);
+        while let Some(sighting) = at.and_then(|at| self.sightings.get(at)).copied() {
+            let name = sighting.name.map_or(&[][..], |id| self.names.name(id));
+            let text = events.keep_text(name);
+            events.push_fact(sighting.evidence(text));
+            at = sighting.next;
+        }
+        let record = FlowRecord::of(entry, reason, &detail.reported);
+        let facts = events.facts_since(first);
+        events.push_reported(
+            key,
+            FlowReported {
+                record,
+                facts,
+                facts_left_out: detail.facts_left_out,
+                last,
+            },
+        );
+        if !last {
+            self.keep(entry, |detail| detail.reported = record.total);
+        } else if let Some(number) = entry.detail() {
+            streams.close(detail.stream);
+            self.forget(&detail);
+            self.details.give_back(number);
+            entry.flags.clear(FlowFlags::HAS_DETAIL);
+        }
+    }
+
+    /// Tells a transaction.
+    fn transaction(
+        &mut self,
+        entry: &FlowEntry,
+        protocol: AppProtocol,
+        transaction: &Transaction<'_>,
+        key: EventKey,
+        events: &mut EventRun,
+    ) {
+        let frame = |seen: SeenFrame| FrameRef {
+            seq: seen.seq,
+            hash: seen.hash,
+            time: seen.time,
+        };
+        let (query, response) = (
+            transaction.query.map(frame),
+            transaction.response.map(|(seen, _)| frame(seen)),
+        );
+        let first = events.records_begin();
+        if let Some((_, message)) = transaction.response {
+            for answer in message.answers() {
+                let data = match answer.data {
+                    Data::Address(address) => DnsData::Address(address),
+                    Data::Alias(name) => DnsData::Name(events.keep_text(name)),
+                    _ => DnsData::Other,
+                };
+                let record = DnsRecord {
+                    name: events.keep_text(answer.name),
+                    kind: answer.kind,
+                    ttl_seconds: answer.ttl,
+                    data,
+                };
+                events.push_record(record);
+            }
+        }
+        let (client, server) = match transaction.asked {
+            Directed::FromInitiator => (entry.initiator_endpoint(), entry.responder_endpoint()),
+            Directed::FromResponder => (entry.responder_endpoint(), entry.initiator_endpoint()),
+        };
+        let time = query.or(response).unwrap_or_default().time;
+        let event = DnsTransaction {
+            flow: FlowId::of(&entry.key, entry.first_seq()),
+            first_seq: entry.first_seq(),
+            key: entry.key,
+            client,
+            server,
+            locality: entry.locality(),
+            kind: match protocol {
+                AppProtocol::Mdns => EvidenceKind::MdnsQuery,
+                AppProtocol::Llmnr => EvidenceKind::LlmnrQuery,
+                _ => EvidenceKind::DnsQuery,
+            },
+            name: events.keep_text(transaction.name),
+            query_type: transaction.query_type,
+            id: transaction.id,
+            rcode: transaction.response.map(|(_, message)| message.rcode()),
+            outcome: transaction.outcome,
+            rule: self.match_host(transaction.name, time),
+            query,
+            response,
+            answers: events.records_since(first),
+        };
+        events.push_dns(key, event);
+    }
+
+    #[inline]
+    fn detail(&self, entry: &FlowEntry) -> Option<Detail> {
+        self.details.get(entry.detail()?).copied()
+    }
+
+    /// Changes the flow's detail, a fresh one where it has none.
+    fn keep(&mut self, entry: &mut FlowEntry, change: impl FnOnce(&mut Detail)) {
+        let number = entry.detail().unwrap_or_else(|| {
+            let number = self.details.take();
+            if let Some(detail) = self.details.get_mut(number) {
+                *detail = Detail::default();
+            }
+            entry.set_detail(number);
+            number
+        });
+        if let Some(detail) = self.details.get_mut(number) {
+            change(detail);
+        }
+    }
+
+    /// Keeps a fact of the flow, once.
+    fn sight(&mut self, entry: &mut FlowEntry, sighting: Sighting) {
+        let detail = self.detail(entry).unwrap_or_default();
+        let mut at = detail.facts.map(|(first, _)| first);
+        let mut known = false;
+        while let Some(other) = at.and_then(|at| self.sightings.get(at)) {
+            known |= other.kind == sighting.kind && other.name == sighting.name;
+            at = other.next;
+        }
+        if known || detail.facts_kept >= FACTS_MAX {
+            if let Some(name) = sighting.name {
+                self.names.release(name);
+            }
+            if !known {
+                self.counters.facts_left_out = self.counters.facts_left_out.saturating_add(1);
+                self.keep(entry, |detail| {
+                    detail.facts_left_out = detail.facts_left_out.saturating_add(1);
+                });
+            }
+            return;
+        }
+        let number = self.sightings.take();
+        if let Some(slot) = self.sightings.get_mut(number) {
+            *slot = sighting;
+        }
+        let last = detail.facts.map(|(_, last)| last);
+        if let Some(last) = last.and_then(|last| self.sightings.get_mut(last)) {
+            last.next = Some(number);
+        }
+        self.keep(entry, |detail| {
+            detail.facts = Some((detail.facts.map_or(number, |(first, _)| first), number));
+            detail.facts_kept = detail.facts_kept.saturating_add(1);
+        });
+    }
+
+    /// The flow is over: gives back what its facts hold.
+    fn forget(&mut self, detail: &Detail) {
+        let mut at = detail.facts.map(|(first, _)| first);
+        while let Some(number) = at {
+            let Some(sighting) = self.sightings.get(number).copied() else {
+                break;
+            };
+            if let Some(name) = sighting.name {
+                self.names.release(name);
+            }
+            self.sightings.give_back(number);
+            at = sighting.next;
+        }
+    }
+
+    /// Keeps the name of a host, and finds the rule that knew it on that day.
+    fn judge_host(
+        &mut self,
+        name: &[u8],
+        time: Timestamp,
+    ) -> (Option<NameId>, Option<RuleMatch>) {
+        let rules = &self.rules;
+        let id = self
+            .names
+            .refer(TextKind::Host, name, |name| rules.match_name(name));
+        let found = if let Some(id) = id {
+            self.names.value(id)
+        } else {
+            self.counters.refused_names = self.counters.refused_names.saturating_add(1);
+            self.rules.match_name(name)
+        };
+        let found = self.on_day(found, time, |rules, day| rules.match_name_on(name, day));
+        (id, found)
+    }
+
+    /// Keeps the name of a program, and finds the rule that knew it on that day.
+    fn judge_program(
+        &mut self,
+        program: &[u8],
+        time: Timestamp,
+    ) -> (Option<NameId>, Option<RuleMatch>) {
+        let rules = &self.rules;
+        let id = self
+            .names
+            .refer(TextKind::UserAgent, program, |program| {
+                rules.match_user_agent(program)
+            });
+        let found = if let Some(id) = id {
+            self.names.value(id)
+        } else {
+            self.counters.refused_names = self.counters.refused_names.saturating_add(1);
+            self.rules.match_user_agent(program)
+        };
+        let found = self.on_day(found, time, |rules, day| {
+            rules.match_user_agent_on(program, day)
+        });
+        (id, found)
+    }
+
+    fn judge_target(&self, target: &[u8], time: Timestamp) -> Option<RuleMatch> {
+        self.on_day(self.rules.match_uri(target), time, |rules, day| {
+            rules.match_uri_on(target, day)
+        })
+    }
+
+    fn match_host(&self, name: &[u8], time: Timestamp) -> Option<RuleMatch> {
+        self.on_day(self.rules.match_name(name), time, |rules, day| {
+            rules.match_name_on(name, day)
+        })
+    }
+
+    /// A capture of another year is judged by the facts of that year.
+    #[inline]
+    fn on_day(
+        &self,
+        found: Option<RuleMatch>,
+        time: Timestamp,
+        again: impl FnOnce(&Ruleset, ValidityDate) -> Option<RuleMatch>,
+    ) -> Option<RuleMatch> {
+        let found = found?;
+        if !self.dated {
+            return Some(found);
+        }
+        let day = ValidityDate::of_unix_seconds(time.as_seconds());
+        if self.rules.holds(found, day) {
+            return Some(found);
+        }
+        again(&self.rules, day)
+    }
+}
+
+impl Sighting {
+    fn evidence(&self, text: TextRef) -> Evidence {
+        Evidence {
+            kind: self.kind,
+            text,
+            rule: self.rule,
+            frame: self.frame,
+            ech_offered: self.ech_offered,
+        }
+    }
+}
+
+/// The flow showed something: the bucket becomes what is known better.
+fn named(entry: &mut FlowEntry, coverage: Coverage) {
+    let weight = |coverage| match coverage {
+        Coverage::Attributed => 3,
+        Coverage::NamedNotSecurity => 2,
+        Coverage::EchOffered | Coverage::SniIsAddress | Coverage::HostAbsent => 1,
+        _ => 0,
+    };
+    if weight(coverage) > weight(entry.coverage()) {
+        entry.set_coverage(coverage);
+    }
+}
+
+/// The bucket of a flow that has shown nothing yet.
+fn silent_coverage(entry: &FlowEntry) -> Coverage {
+    /// IPv4 and IPv6 inside, GRE, ESP, AH, L2TP: packets inside packets, which are not unwrapped.
+    const TUNNELS: [u8; 6] = [4, 41, 47, 50, 51, 115];
+    /// ICMP, IGMP, ICMPv6, EIGRP, OSPF, PIM, VRRP, RSVP: networks talking about themselves; no payload after IPv6's last header.
+    const NETWORK: [u8; 9] = [1, 2, 46, 58, 59, 88, 89, 103, 112];
+    match entry.key.protocol() {
+        TCP if entry.flags.has(FlowFlags::MIDSTREAM) => Coverage::Midstream,
+        TCP | UDP => Coverage::NoPayload,
+        protocol if TUNNELS.contains(&protocol) => Coverage::Tunnel,
+        protocol if NETWORK.contains(&protocol) => Coverage::NamelessProtocol,
+        _ => Coverage::OtherProtocol,
+    }
+}
