@@ -9,6 +9,9 @@
     clippy::panic
 )]
 
+pub mod dns;
+mod host;
+pub mod http1;
 pub mod tls;
 
 /// What a parser says after it was fed.
