@@ -2,6 +2,7 @@
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
+    clippy::panic,
     reason = "a test fails by panicking"
 )]
 
@@ -267,25 +268,46 @@ fn every_folder_is_described_in_the_architecture() {
     }
 }
 
+/// Folders of `protocol` that are no protocol themselves.
+const OF_ALL_PROTOCOLS: &[&str] = &["recognise"];
+
+fn names_in(folder: &Path) -> Vec<String> {
+    std::fs::read_dir(folder)
+        .unwrap()
+        .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+        .collect()
+}
+
 #[test]
-fn every_protocol_has_a_fuzz_target_and_a_capture() {
+fn every_protocol_has_a_fuzz_target_with_seeds_and_a_capture() {
+    let targets = names_in(&root().join("fuzz/fuzz_targets"));
+    let manifest = std::fs::read_to_string(root().join("fuzz/Cargo.toml")).unwrap();
+    let readme = std::fs::read_to_string(root().join("pcaps/README.md"))
+        .unwrap()
+        .to_lowercase();
     for entry in std::fs::read_dir(root().join("src/protocol")).unwrap() {
         let path = entry.unwrap().path();
         if !path.is_dir() {
             continue;
         }
         let name = path.file_name().unwrap().to_str().unwrap().to_owned();
-        let targets = std::fs::read_dir(root().join("fuzz/fuzz_targets")).unwrap();
-        let names: Vec<String> = targets
-            .map(|entry| entry.unwrap().file_name().into_string().unwrap())
-            .collect();
+        let target = targets.iter().find(|target| target.starts_with(&name));
+        let target = target.unwrap_or_else(|| panic!("{name} has no fuzz target: {targets:?}"));
         assert!(
-            names.iter().any(|target| target.starts_with(&name)),
-            "{name} has no fuzz target: {names:?}"
+            manifest.contains(&format!("fuzz_targets/{target}")),
+            "{target} is not in fuzz/Cargo.toml"
         );
-        let readme = std::fs::read_to_string(root().join("pcaps/README.md")).unwrap();
+        let seeds = root()
+            .join("fuzz/corpus")
+            .join(target.trim_end_matches(".rs"));
         assert!(
-            readme.to_lowercase().contains(&name),
+            seeds.is_dir() && !names_in(&seeds).is_empty(),
+            "{target} has no seeds"
+        );
+        // `http1` is one of several versions of what the captures call HTTP.
+        let word = name.trim_end_matches(|character: char| character.is_ascii_digit());
+        assert!(
+            OF_ALL_PROTOCOLS.contains(&name.as_str()) || readme.contains(word),
             "{name} has no capture in pcaps/README.md"
         );
     }

@@ -10,6 +10,7 @@
 )]
 
 pub mod dns;
+mod host;
 pub mod http1;
 pub mod recognise;
 pub mod tls;

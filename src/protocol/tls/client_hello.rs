@@ -1,7 +1,6 @@
 //! Body of a ClientHello → the fields that are of use, without copying.
 
-use std::net::IpAddr;
-
+use crate::protocol::host::is_address;
 use crate::wire::{Reader, Truncated};
 
 /// Handshake type and length.
@@ -118,15 +117,7 @@ fn classify(name: &[u8]) -> ServerName<'_> {
     if name.len() > NAME_BYTES_MAX {
         return ServerName::TooLong;
     }
-    // Only such can be an address; the check spares the usual name the parsing.
-    let may_be_address = name
-        .iter()
-        .all(|byte| byte.is_ascii_digit() || *byte == b'.')
-        || name.contains(&b':');
-    let is_address = may_be_address
-        && std::str::from_utf8(name)
-            .is_ok_and(|text| text.trim_matches(['[', ']']).parse::<IpAddr>().is_ok());
-    if is_address {
+    if is_address(name) {
         ServerName::Address(name)
     } else {
         ServerName::Name(name)
