@@ -10,6 +10,7 @@ pub mod rules;
 
 mod capture_args;
 mod explanation;
+mod knowledge;
 mod progress;
 
 use std::io::Write;
