@@ -272,6 +272,28 @@ fn rules(criterion: &mut Criterion, capture: &Capture) {
     }
 }
 
+/// A browser, what several rules begin like, and the longest text that is compared: all but a few bytes of it a hit.
+fn user_agents(criterion: &mut Criterion) {
+    let rules = Ruleset::builtin().unwrap();
+    let long = format!(
+        "ESS Update (Windows; U; 64bit; {}",
+        "VDB BPC TDB APP".repeat(540)
+    );
+    for (name, text) in [
+        (
+            "browser",
+            "Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0",
+        ),
+        ("hit", "DrWebUpdate-6.00.12.03291 (windows: 6.01.7601)"),
+        ("hostile", &long),
+    ] {
+        let mut group = group(criterion, "match_user_agent", 1);
+        group.bench_function(name, |bencher| {
+            bencher.iter(|| black_box(rules.match_user_agent(black_box(text.as_bytes()))));
+        });
+    }
+}
+
 fn countries(criterion: &mut Criterion, capture: &Capture) {
     let table = CountryTable::embedded();
     let mut addresses: Vec<IpAddr> = capture
@@ -358,6 +380,7 @@ fn stages(criterion: &mut Criterion) {
     flow_update(criterion, "100000_flows", &many);
     hellos(criterion, &short);
     rules(criterion, &office);
+    user_agents(criterion);
     countries(criterion, &office);
     shard(criterion, "office", &office);
     shard(criterion, "short_tls", &short);

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use avscope::aggregate::EventRef;
-use avscope::attribute::Ruleset;
+use avscope::attribute::{Ruleset, ValidityDate};
 use avscope::capture::{
     CaptureError, CaptureFiles, FrameBatch, FrameDescriptor, FrameStorage, PacketSource,
     SourceState,
@@ -91,6 +91,29 @@ impl EventSink for Nobody {
     }
 }
 
+/// Look-ups of every kind, known and unknown; not a test of its own, since tests share the count.
+fn look_ups_allocate_nothing(rules: &Ruleset) {
+    let address = "77.74.176.10".parse().unwrap();
+    let day = ValidityDate::of_unix_seconds(1_533_658_233);
+    let before = ALLOCATIONS.load(Ordering::Relaxed);
+    let found = [
+        rules.match_name(b"kav8.zonealarm.com"),
+        rules.match_name_on(b"updates.sunbeltsoftware.com", day),
+        rules.match_user_agent(b"DrWebUpdate-6.00.12.03291 (windows: 6.01.7601)"),
+        rules.match_user_agent_on(b"Mozilla/5.0 (X11; Linux x86_64)", day),
+        rules.match_uri(b"/updates/kdb/i386/kdb-i386-1313g.xml.dif"),
+        rules.match_uri_on(b"/index.html", day),
+        rules
+            .match_address(address, Some(200_107))
+            .map(|(_, found)| found),
+        rules.match_address(address, None).map(|(_, found)| found),
+    ];
+    let after = ALLOCATIONS.load(Ordering::Relaxed);
+    let known = found.map(|found| found.is_some());
+    assert_eq!(known, [true, false, true, false, true, false, true, false]);
+    assert_eq!(after, before);
+}
+
 #[test]
 fn the_steady_state_allocates_nothing() {
     let demo = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("pcaps/demo.pcap");
@@ -108,6 +131,7 @@ fn the_steady_state_allocates_nothing() {
         at: Vec::with_capacity(rounds as usize),
     };
     let rules = Arc::new(Ruleset::builtin().unwrap());
+    look_ups_allocate_nothing(&rules);
     let settings = config::offline(Some(1), 64, &Limits::default(), &[], rules).unwrap();
     let outcome = pipeline::replay(&mut source, &settings, &mut Nobody).unwrap();
     assert_eq!(

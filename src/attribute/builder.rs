@@ -10,11 +10,11 @@ use super::glob::{Glob, GlobSet};
 use super::matcher::{Duplicate, Matcher};
 use super::name_pattern::NamePattern;
 use super::networks::NetworkSet;
-use super::rule_file::{
-    EngineTable, Place, RuleTable, VendorFile, check_network, rule_date, validity,
-};
+use super::place::Place;
+use super::rule_file::{EngineTable, RuleTable, VendorFile};
 use super::ruleset::{Pattern, PatternKind, Rule, RuleId, Ruleset, VendorId};
 use super::source_files::{RuleFiles, SourceFile};
+use super::well_formed::{check_network, rule_date, validity};
 
 /// What a snapshot is made of, while it is being made.
 pub(super) struct Builder<'a> {
@@ -111,7 +111,7 @@ impl<'a> Builder<'a> {
                 engine: self.engine(&named, place)?,
                 engine_name: fact.engine.clone(),
                 period: fact.period.clone(),
-                validity: validity(&fact.valid_from, &fact.valid_until, place)?,
+                validity: validity(fact.valid_from.as_ref(), fact.valid_until.as_ref(), place)?,
                 network_sign: fact.network_sign.clone(),
                 visible: fact.visible,
                 confidence: fact.confidence,
@@ -139,7 +139,7 @@ impl<'a> Builder<'a> {
         let number = RuleId(bounded(self.rules.len(), "rules")?);
         let start = bounded(self.patterns.len(), "patterns")?;
         self.add_patterns(number, table, file, place)?;
-        let days = validity(&table.valid_from, &table.valid_until, place)?;
+        let days = validity(table.valid_from.as_ref(), table.valid_until.as_ref(), place)?;
         self.rules.push(Rule {
             number,
             id: id.to_owned(),
@@ -293,7 +293,7 @@ fn engine_licences(file: &SourceFile, place: &Place<'_>) -> Result<Vec<EngineLic
             relation: fact.relation,
             engine_name: fact.engine.clone(),
             period: fact.period.clone(),
-            validity: validity(&fact.valid_from, &fact.valid_until, place)?,
+            validity: validity(fact.valid_from.as_ref(), fact.valid_until.as_ref(), place)?,
             network_sign: fact.network_sign.clone(),
             visible: fact.visible,
             confidence: fact.confidence,

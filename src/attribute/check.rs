@@ -7,7 +7,8 @@ use std::collections::{BTreeMap, HashMap};
 use super::error::RulesError;
 use super::glob::{Glob, GlobSet};
 use super::name_pattern::NamePattern;
-use super::rule_file::{Place, RuleTable, SampleKind, SampleTable};
+use super::place::Place;
+use super::rule_file::{RuleTable, SampleKind, SampleTable};
 use super::ruleset::{PatternKind, RuleId, Ruleset};
 use super::source_files::RuleFiles;
 
@@ -378,7 +379,7 @@ fn test_rule(
     for text in wrong {
         test.fail(
             text,
-            format!("judges {:?}, which it must not", text.get_ref()),
+            &format!("judges {:?}, which it must not", text.get_ref()),
         );
     }
     test.networks();
@@ -407,7 +408,7 @@ impl RuleTest<'_> {
         found.map(|found| found.rule)
     }
 
-    fn fail(&mut self, at: &toml::Spanned<String>, problem: String) {
+    fn fail(&mut self, at: &toml::Spanned<String>, problem: &str) {
         let message = format!("rule {}: {problem}", self.rule.id.get_ref());
         self.report
             .failed_samples
@@ -435,7 +436,7 @@ impl RuleTest<'_> {
             let by = self.by(judged);
             self.fail(
                 text,
-                format!("sample {:?} is judged by {by}", text.get_ref()),
+                &format!("sample {:?} is judged by {by}", text.get_ref()),
             );
         }
     }
@@ -450,7 +451,7 @@ impl RuleTest<'_> {
                 .iter()
                 .any(|pattern| pattern.get_ref() == text)
             {
-                self.fail(name, format!("observed {text:?} is none of its patterns"));
+                self.fail(name, &format!("observed {text:?} is none of its patterns"));
             }
             return;
         }
@@ -460,7 +461,7 @@ impl RuleTest<'_> {
             self.proven |= elsewhere;
         } else {
             let by = self.by(judged);
-            self.fail(name, format!("observed {text:?} is judged by {by}"));
+            self.fail(name, &format!("observed {text:?} is judged by {by}"));
         }
     }
 

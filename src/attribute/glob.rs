@@ -231,7 +231,7 @@ impl GlobSet {
             .filter(|glob| glob.means(text))
             .collect();
         // Stable: an anchored glob stays before a floating one of the same weight.
-        all.sort_by(|a, b| b.weight.cmp(&a.weight));
+        all.sort_by_key(|glob| std::cmp::Reverse(glob.weight));
         all.iter().map(|glob| glob.number).collect()
     }
 

@@ -12,10 +12,12 @@ mod glob;
 mod matcher;
 mod name_pattern;
 mod networks;
+mod place;
 mod rule_file;
 mod ruleset;
 mod source_files;
 mod validity;
+mod well_formed;
 
 pub use confidence::attributed_confidence;
 pub use error::RulesError;

@@ -61,7 +61,7 @@ impl NetworkSet {
             }
         }
         for family in [&mut set.v4, &mut set.v6] {
-            family.sort_by(|a, b| b.mask.cmp(&a.mask));
+            family.sort_by_key(|length| std::cmp::Reverse(length.mask));
             for length in family {
                 sort_and_refuse_repeated(&mut length.networks)?;
             }
@@ -141,7 +141,7 @@ mod tests {
         let networks: Vec<(u32, IpNet)> = (0..)
             .zip(networks.iter().map(|text| text.parse().unwrap()))
             .collect();
-        NetworkSet::build(&networks, &[(0, 41983), (1, 209030)]).unwrap()
+        NetworkSet::build(&networks, &[(0, 41_983), (1, 209_030)]).unwrap()
     }
 
     #[test]
@@ -166,7 +166,7 @@ mod tests {
 
     #[test]
     fn systems_are_found_by_number() {
-        assert_eq!(set(&[]).asn(209030), Some(1));
+        assert_eq!(set(&[]).asn(209_030), Some(1));
         assert_eq!(set(&[]).asn(1), None);
     }
 

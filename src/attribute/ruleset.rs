@@ -274,7 +274,10 @@ impl Ruleset {
                 // What remains begins with the dot, so that only whole labels count.
                 Some(zone) => {
                     let start = name.len().saturating_sub(zone.len());
-                    start > 0 && name[start..].eq_ignore_ascii_case(zone.as_bytes())
+                    start > 0
+                        && name
+                            .get(start..)
+                            .is_some_and(|end| end.eq_ignore_ascii_case(zone.as_bytes()))
                 }
                 None => name.eq_ignore_ascii_case(negative.pattern.as_bytes()),
             })

@@ -4,7 +4,8 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use super::error::RulesError;
-use super::rule_file::{Place, VendorFile};
+use super::place::Place;
+use super::rule_file::VendorFile;
 
 include!(concat!(env!("OUT_DIR"), "/builtin_rules.rs"));
 

@@ -10,9 +10,9 @@ use clap::{ArgGroup, Args, ValueEnum};
 
 use super::EXIT_OK;
 use super::explanation::{
-    Address, Company, EngineFact, Explanation, OperatorWords, Seen, Subject, Tables, Unknown,
-    Verdict,
+    Address, Company, EngineFact, Explanation, OperatorWords, Seen, Unknown, Verdict,
 };
+use super::knowledge::{Subject, Tables};
 use crate::attribute::{Indicates, Ruleset};
 use crate::geo::{Countries, OperatorTable};
 use crate::model::printable;

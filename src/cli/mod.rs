@@ -11,6 +11,7 @@ pub mod rules;
 
 mod capture_args;
 mod explanation;
+mod knowledge;
 mod progress;
 
 use std::io::Write;
