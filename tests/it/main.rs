@@ -12,6 +12,7 @@ mod cli;
 mod corpus;
 mod determinism;
 mod generator;
+mod names_in_clear;
 mod robustness;
 mod schema;
 mod support;
