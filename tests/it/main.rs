@@ -15,6 +15,7 @@ mod explain;
 mod generator;
 mod geoip;
 mod mmdb_writer;
+mod names_in_clear;
 mod robustness;
 mod rules;
 mod schema;
