@@ -9,6 +9,7 @@ use anyhow::Context as _;
 use clap::Args;
 
 use super::EXIT_OK;
+use super::capture_args::load;
 use super::rules::explain_name;
 use crate::attribute::Ruleset;
 use crate::geo::{Countries, OperatorTable};
@@ -32,16 +33,23 @@ pub struct ExplainArgs {
     /// File of countries in MaxMind's DB format (.mmdb), in place of the built-in table.
     #[arg(long, value_name = "FILE")]
     pub geoip: Option<PathBuf>,
+
+    /// Configuration file; options given here win over it. Default: `AVSCOPE_CONFIG`, else /etc/avscope/avscope.toml if it is there.
+    #[arg(long, value_name = "FILE")]
+    pub config: Option<PathBuf>,
 }
 
 /// Runs the command.
 pub fn run(args: &ExplainArgs, out: &mut dyn Write) -> anyhow::Result<ExitCode> {
-    let rules = match &args.rules {
+    let configuration = load(args.config.as_deref())?;
+    let rules = match args.rules.as_deref().or(configuration.rules.dir.path()) {
         Some(dir) => Ruleset::with_directory(dir)
             .with_context(|| format!("cannot use the rules in {}", dir.display()))?,
         None => Ruleset::builtin()?,
     };
-    let countries = Countries::from_file_or_embedded(args.geoip.as_deref())?;
+    let countries = Countries::from_file_or_embedded(
+        args.geoip.as_deref().or(configuration.geoip.file.path()),
+    )?;
     let what = args.what.trim();
     match what.trim_matches(['[', ']']).parse::<IpAddr>() {
         Ok(address) => explain_address(&rules, &countries, address, out)?,

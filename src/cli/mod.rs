@@ -3,6 +3,7 @@
 //! **Invariants**: results go to standard output, everything else to standard error; an error names the file, the offset or
 //! line, and the remedy; a reader that closes the pipe is success.
 
+pub mod config;
 pub mod explain;
 pub mod names;
 pub mod replay;
@@ -53,6 +54,8 @@ pub enum Command {
     Explain(explain::ExplainArgs),
     /// Check, list and test the rules.
     Rules(rules::RulesArgs),
+    /// Check a configuration file, or show what holds and why.
+    Config(config::ConfigArgs),
 }
 
 /// Runs the command line of this process.
@@ -74,6 +77,7 @@ pub fn run() -> ExitCode {
         Command::Names(args) => names::run(args),
         Command::Explain(args) => explain::run(args, &mut std::io::stdout().lock()),
         Command::Rules(args) => rules::run(args, &mut std::io::stdout().lock()),
+        Command::Config(args) => config::run(args, &mut std::io::stdout().lock()),
     };
     match result {
         Ok(code) => code,

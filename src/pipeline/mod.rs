@@ -19,12 +19,47 @@ pub use merge::EventSink;
 pub use run::{Outcome, ReplayError, replay};
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use crate::attribute::Ruleset;
 use crate::flow::{HomeNetworks, StreamLimits, Timeouts};
 
 /// Virtual shards. Fixed, because capacity and eviction belong to the shard; the most workers there can be.
 pub const SHARDS: usize = 64;
+
+/// Bounds of what is kept about name services.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct DnsLimits {
+    /// How long an answer is waited for while the flow goes on.
+    pub transaction_timeout: Duration,
+    /// Questions that wait for their answer, over all shards.
+    pub pending_max: usize,
+    /// Questions that wait in one flow.
+    pub pending_per_flow_max: usize,
+    /// An answer is remembered at least so long: programs hold on to addresses beyond the time to live.
+    pub memory_min: Duration,
+    /// And at most so long.
+    pub memory_max: Duration,
+    /// Answers remembered: pairs of a client and an address.
+    pub memory_entries_max: usize,
+}
+
+impl Default for DnsLimits {
+    fn default() -> Self {
+        Self {
+            // Stub resolvers repeat a question for up to 30 seconds (resolv.conf: 5 s, 2 attempts, 3 servers).
+            transaction_timeout: Duration::from_secs(30),
+            // About 300 bytes each: 80 MB when full.
+            pending_max: 1 << 18,
+            // A forwarder asks from one port; what it has open at a time is searched in turn.
+            pending_per_flow_max: 256,
+            memory_min: Duration::from_secs(3600),
+            memory_max: Duration::from_secs(86_400),
+            // About 200 bytes each: 50 MB when full.
+            memory_entries_max: 1 << 18,
+        }
+    }
+}
 
 /// Everything that decides what comes out.
 #[derive(Clone, Debug)]
@@ -45,6 +80,8 @@ pub struct Settings {
     pub stream: StreamLimits,
     /// When flows end.
     pub timeouts: Timeouts,
+    /// Questions to name services, and for how long answers are remembered.
+    pub dns: DnsLimits,
     /// What is inside.
     pub home: Arc<HomeNetworks>,
     /// What names mean.
