@@ -16,7 +16,7 @@ use crate::attribute::Ruleset;
 use crate::capture::{
     CaptureFiles, DamageKind, FileReport, FrameBatch, FrameDescriptor, PacketSource, SourceState,
 };
-use crate::config::{self, Limits};
+use crate::config::{Configuration, Flags, SYSTEM_FILE};
 use crate::model::printable;
 use crate::pipeline::{self, EventSink, Outcome, Settings};
 
@@ -26,6 +26,10 @@ pub struct CaptureArgs {
     /// Capture files (pcap or pcapng), read in this order as one input; - is standard input.
     #[arg(value_name = "PATH", required = true)]
     pub paths: Vec<PathBuf>,
+
+    /// Configuration file; options given here win over it. Default: `AVSCOPE_CONFIG`, else /etc/avscope/avscope.toml if it is there.
+    #[arg(long, value_name = "FILE")]
+    pub config: Option<PathBuf>,
 
     /// A network of yours, as in 203.0.113.0/24; may be repeated. Replaces the default: private addresses of IPv4 and IPv6.
     #[arg(long = "home-net", value_name = "NETWORK")]
@@ -40,24 +44,24 @@ pub struct CaptureArgs {
     pub workers: Option<usize>,
 
     /// Frames read at a time.
-    #[arg(long, value_name = "N", default_value_t = 64, hide_short_help = true)]
-    pub batch_frames: usize,
+    #[arg(long, value_name = "N", hide_short_help = true)]
+    pub batch_frames: Option<usize>,
 
     /// Flows held at a time; the one nearest to its end makes room for one more.
-    #[arg(long, value_name = "N", default_value_t = Limits::default().flows_max, hide_short_help = true)]
-    pub flows_max: usize,
+    #[arg(long, value_name = "N", hide_short_help = true)]
+    pub flows_max: Option<usize>,
 
     /// Distinct names held at a time.
-    #[arg(long, value_name = "N", default_value_t = Limits::default().names_max, hide_short_help = true)]
-    pub names_max: usize,
+    #[arg(long, value_name = "N", hide_short_help = true)]
+    pub names_max: Option<usize>,
 
     /// TLS handshakes put together at a time.
-    #[arg(long, value_name = "N", default_value_t = Limits::default().handshakes_max, hide_short_help = true)]
-    pub handshakes_max: usize,
+    #[arg(long, value_name = "N", hide_short_help = true)]
+    pub handshakes_max: Option<usize>,
 
     /// Bytes that handshakes being put together may hold.
-    #[arg(long, value_name = "BYTES", default_value_t = Limits::default().handshake_bytes_max, hide_short_help = true)]
-    pub handshake_bytes_max: usize,
+    #[arg(long, value_name = "BYTES", hide_short_help = true)]
+    pub handshake_bytes_max: Option<usize>,
 
     /// No progress on standard error.
     #[arg(long, short)]
@@ -73,36 +77,39 @@ pub struct Run {
 }
 
 impl CaptureArgs {
+    /// Defaults, the configuration file and these options, in this order.
+    pub fn configuration(&self, flags: &Flags) -> anyhow::Result<Configuration> {
+        let mut configuration = load(self.config.as_deref())?;
+        configuration.flags(flags);
+        configuration.check()?;
+        Ok(configuration)
+    }
+
+    /// What was given of the options that can also stand in a file.
+    pub fn flags(&self) -> Flags {
+        Flags {
+            workers: self.workers,
+            batch_frames: self.batch_frames,
+            flows_max: self.flows_max,
+            names_max: self.names_max,
+            handshakes_max: self.handshakes_max,
+            handshake_bytes_max: self.handshake_bytes_max,
+            home_networks: self.home_networks.clone(),
+            rules: self.rules.as_deref().map(lossy),
+            ..Flags::default()
+        }
+    }
+
     /// The rules to judge by.
-    pub fn ruleset(&self) -> anyhow::Result<Arc<Ruleset>> {
-        let rules = match &self.rules {
+    pub fn ruleset(&self, configuration: &Configuration) -> anyhow::Result<Arc<Ruleset>> {
+        // The option itself and not its copy in the configuration: a path need not be UTF-8.
+        let dir = self.rules.as_deref().or(configuration.rules.dir.path());
+        let rules = match dir {
             Some(dir) => Ruleset::with_directory(dir)
                 .with_context(|| format!("cannot use the rules in {}", dir.display()))?,
             None => Ruleset::builtin()?,
         };
         Ok(Arc::new(rules))
-    }
-
-    /// The bounds as given.
-    pub fn limits(&self, exposures_max: usize) -> Limits {
-        Limits {
-            flows_max: self.flows_max,
-            names_max: self.names_max,
-            handshakes_max: self.handshakes_max,
-            handshake_bytes_max: self.handshake_bytes_max,
-            exposures_max,
-        }
-    }
-
-    /// Settings for the pipeline.
-    pub fn settings(&self, rules: Arc<Ruleset>, limits: &Limits) -> anyhow::Result<Settings> {
-        Ok(config::offline(
-            self.workers,
-            self.batch_frames,
-            limits,
-            &self.home_networks,
-            rules,
-        )?)
     }
 
     /// Standard input can be read once; a file that is named twice is counted twice, which is hardly meant.
@@ -138,10 +145,11 @@ impl CaptureArgs {
     /// Reads every frame once more, in the same order.
     pub fn each_frame(
         &self,
+        batch_frames: usize,
         mut each: impl FnMut(&FrameDescriptor, &[u8]) -> std::io::Result<()>,
     ) -> anyhow::Result<()> {
         let mut source = CaptureFiles::new(self.paths.clone());
-        let mut batch = FrameBatch::with_capacity(self.batch_frames);
+        let mut batch = FrameBatch::with_capacity(batch_frames);
         while source.next_batch(&mut batch)? == SourceState::Filled {
             let bytes = batch.storage.bytes();
             for descriptor in &batch.descriptors {
@@ -238,6 +246,29 @@ fn what_happened(kind: DamageKind) -> &'static str {
             "the compressed data are damaged, or look back more than 128 MiB (gzip -t or zstd -t tells which)"
         }
     }
+}
+
+/// The configuration file to read: the one named, else that of `AVSCOPE_CONFIG`, where an empty value stands for none at all,
+/// else that of the machine, if there is one.
+pub fn configuration_file(named: Option<&Path>) -> Option<PathBuf> {
+    let variable = || std::env::var_os("AVSCOPE_CONFIG").map(PathBuf::from);
+    match named.map(Path::to_owned).or_else(variable) {
+        Some(path) => (!path.as_os_str().is_empty()).then_some(path),
+        None => Some(PathBuf::from(SYSTEM_FILE)).filter(|path| path.exists()),
+    }
+}
+
+/// The defaults, and what the file says, if there is one.
+pub fn load(named: Option<&Path>) -> anyhow::Result<Configuration> {
+    Ok(match configuration_file(named) {
+        Some(path) => Configuration::from_file(&path)?,
+        None => Configuration::default(),
+    })
+}
+
+/// A path as the configuration shows it.
+pub fn lossy(path: &Path) -> String {
+    path.to_string_lossy().into_owned()
 }
 
 /// A sink made of a function.

@@ -9,6 +9,7 @@ use anyhow::Context as _;
 use clap::{ArgGroup, Args, ValueEnum};
 
 use super::EXIT_OK;
+use super::capture_args::load;
 use super::explanation::{
     Address, Company, EngineFact, Explanation, OperatorWords, Seen, Unknown, Verdict,
 };
@@ -51,6 +52,10 @@ pub struct ExplainArgs {
     /// File of countries in MaxMind's DB format (.mmdb), in place of the built-in table.
     #[arg(long, value_name = "FILE")]
     pub geoip: Option<PathBuf>,
+
+    /// Configuration file; options given here win over it. Default: `AVSCOPE_CONFIG`, else /etc/avscope/avscope.toml if it is there.
+    #[arg(long, value_name = "FILE")]
+    pub config: Option<PathBuf>,
 }
 
 /// How the answer is written.
@@ -64,12 +69,15 @@ pub enum ExplainFormat {
 
 /// Runs the command.
 pub fn run(args: &ExplainArgs, out: &mut dyn Write) -> anyhow::Result<ExitCode> {
-    let rules = match &args.rules {
+    let configuration = load(args.config.as_deref())?;
+    let rules = match args.rules.as_deref().or(configuration.rules.dir.path()) {
         Some(dir) => Ruleset::with_directory(dir)
             .with_context(|| format!("cannot use the rules in {}", dir.display()))?,
         None => Ruleset::builtin()?,
     };
-    let countries = Countries::from_file_or_embedded(args.geoip.as_deref())?;
+    let countries = Countries::from_file_or_embedded(
+        args.geoip.as_deref().or(configuration.geoip.file.path()),
+    )?;
     let tables = Tables {
         rules: &rules,
         countries: &countries,

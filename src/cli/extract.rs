@@ -13,7 +13,6 @@ use clap::{ArgGroup, Args};
 use super::capture_args::{CaptureArgs, SinkFn, refuse_to_overwrite, report_inputs};
 use super::{EXIT_ERROR, EXIT_INPUT_INCOMPLETE, EXIT_OK};
 use crate::aggregate::{EventRef, Ledger};
-use crate::config::Limits;
 use crate::geo::{Countries, OperatorTable};
 use crate::pipeline::{FlowLocator, Settings};
 use crate::report::exposure_id;
@@ -61,10 +60,11 @@ pub fn run(args: &ExtractArgs) -> anyhow::Result<ExitCode> {
             .all(|path| path.as_os_str() != "-"),
         "standard input cannot be read twice: give a file"
     );
-    let rules = args.captures.ruleset()?;
-    let limits = args.captures.limits(Limits::default().exposures_max);
-    let settings = args.captures.settings(rules, &limits)?;
-    let (locator, frames, incomplete) = find(args, &settings, &limits)?;
+    let configuration = args.captures.configuration(&args.captures.flags())?;
+    let rules = args.captures.ruleset(&configuration)?;
+    let settings = configuration.settings(rules)?;
+    let exposures_max = configuration.limits.exposures_max.value as usize;
+    let (locator, frames, incomplete) = find(args, &settings, exposures_max)?;
     let Some(locator) = locator else {
         let _ = writeln!(
             std::io::stderr(),
@@ -72,7 +72,7 @@ pub fn run(args: &ExtractArgs) -> anyhow::Result<ExitCode> {
         );
         return Ok(ExitCode::from(EXIT_ERROR));
     };
-    let written = copy(args, &locator, &frames).context("cannot write the packets")?;
+    let written = copy(args, &settings, &locator, &frames).context("cannot write the packets")?;
     let _ = writeln!(
         std::io::stderr(),
         "avscope: {written} packets of {} flows written to {}",
@@ -90,14 +90,18 @@ pub fn run(args: &ExtractArgs) -> anyhow::Result<ExitCode> {
 type Found = (Option<FlowLocator>, BTreeSet<u64>, bool);
 
 /// First reading: which packets are wanted?
-fn find(args: &ExtractArgs, settings: &Settings, limits: &Limits) -> anyhow::Result<Found> {
+fn find(
+    args: &ExtractArgs,
+    settings: &Settings,
+    exposures_max: usize,
+) -> anyhow::Result<Found> {
     let operators = Arc::new(OperatorTable::builtin()?);
     let mut ledger = Ledger::new(
         Arc::clone(&settings.rules),
         Arc::new(Countries::Embedded),
         operators,
         Arc::clone(&settings.home),
-        limits.exposures_max,
+        exposures_max,
         settings.dns.memory(),
     );
     let mut locator = FlowLocator::default();
@@ -151,6 +155,7 @@ fn find(args: &ExtractArgs, settings: &Settings, limits: &Limits) -> anyhow::Res
 /// Last reading: the packets are copied as they were captured.
 fn copy(
     args: &ExtractArgs,
+    settings: &Settings,
     locator: &FlowLocator,
     frames: &BTreeSet<u64>,
 ) -> anyhow::Result<u64> {
@@ -167,7 +172,7 @@ fn copy(
         Box::new(file)
     };
     let mut writer = PacketWriter::new(BufWriter::new(out))?;
-    args.captures.each_frame(|descriptor, frame| {
+    args.captures.each_frame(settings.batch_frames, |descriptor, frame| {
         if frames.contains(&descriptor.seq) || locator.wants(descriptor, frame) {
             writer.packet(
                 descriptor.link_type.0,

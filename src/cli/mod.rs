@@ -3,6 +3,7 @@
 //! **Invariants**: results go to standard output, everything else to standard error; an error names the file, the offset or
 //! line, and the remedy; a reader that closes the pipe is success.
 
+pub mod config;
 pub mod explain;
 pub mod extract;
 pub mod names;
@@ -58,6 +59,8 @@ pub enum Command {
     Explain(explain::ExplainArgs),
     /// Check, list and test the rules.
     Rules(rules::RulesArgs),
+    /// Check a configuration file, or show what holds and why.
+    Config(config::ConfigArgs),
 }
 
 /// Runs the command line of this process.
@@ -80,6 +83,7 @@ pub fn run() -> ExitCode {
         Command::Extract(args) => extract::run(args),
         Command::Explain(args) => explain::run(args, &mut std::io::stdout().lock()),
         Command::Rules(args) => rules::run(args, &mut std::io::stdout().lock()),
+        Command::Config(args) => config::run(args, &mut std::io::stdout().lock()),
     };
     match result {
         Ok(code) => code,

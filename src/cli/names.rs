@@ -11,7 +11,6 @@ use serde::Serialize;
 
 use super::capture_args::{CaptureArgs, SinkFn, report_inputs};
 use super::{EXIT_ERROR, EXIT_INPUT_INCOMPLETE, EXIT_OK};
-use crate::config::Limits;
 use crate::store::{NameRow, Names};
 
 /// List the names seen in captures.
@@ -49,9 +48,8 @@ struct JsonRow<'a> {
 
 /// Runs the command.
 pub fn run(args: &NamesArgs) -> anyhow::Result<ExitCode> {
-    let rules = args.captures.ruleset()?;
-    let limits = args.captures.limits(Limits::default().exposures_max);
-    let settings = args.captures.settings(rules, &limits)?;
+    let configuration = args.captures.configuration(&args.captures.flags())?;
+    let settings = configuration.settings(args.captures.ruleset(&configuration)?)?;
     let mut names = Names::default();
     let run = args.captures.read(
         &settings,

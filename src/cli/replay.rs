@@ -9,10 +9,10 @@ use std::sync::Arc;
 use anyhow::Context as _;
 use clap::{Args, ValueEnum};
 
-use super::capture_args::{CaptureArgs, SinkFn, refuse_to_overwrite, report_inputs};
+use super::capture_args::{CaptureArgs, SinkFn, lossy, refuse_to_overwrite, report_inputs};
 use super::{EXIT_ERROR, EXIT_INPUT_INCOMPLETE, EXIT_OK};
 use crate::aggregate::Ledger;
-use crate::config::Limits;
+use crate::config::Flags;
 use crate::geo::{Countries, OperatorTable};
 use crate::pipeline::conservation;
 use crate::report::{self, Style, Summary};
@@ -46,8 +46,8 @@ pub struct ReplayArgs {
     pub geoip: Option<PathBuf>,
 
     /// Exposures listed at most.
-    #[arg(long, value_name = "N", default_value_t = Limits::default().exposures_max, hide_short_help = true)]
-    pub exposures_max: usize,
+    #[arg(long, value_name = "N", hide_short_help = true)]
+    pub exposures_max: Option<usize>,
 }
 
 /// How the summary is written.
@@ -61,25 +61,37 @@ pub enum Format {
     Csv,
 }
 
+impl ReplayArgs {
+    /// What was given of the options that can also stand in a file.
+    pub fn flags(&self) -> Flags {
+        Flags {
+            exposures_max: self.exposures_max,
+            geoip: self.geoip.as_deref().map(lossy),
+            events: self.events.as_deref().map(lossy),
+            ..self.captures.flags()
+        }
+    }
+}
+
 /// Runs the command.
 pub fn run(args: &ReplayArgs) -> anyhow::Result<ExitCode> {
-    let rules = args.captures.ruleset()?;
-    let countries = Arc::new(Countries::from_file_or_embedded(args.geoip.as_deref())?);
+    let configuration = args.captures.configuration(&args.flags())?;
+    let rules = args.captures.ruleset(&configuration)?;
+    let geoip = args.geoip.as_deref().or(configuration.geoip.file.path());
+    let countries = Arc::new(Countries::from_file_or_embedded(geoip)?);
     let operators = Arc::new(OperatorTable::builtin()?);
-    let limits = args.captures.limits(args.exposures_max);
-    let settings = args.captures.settings(Arc::clone(&rules), &limits)?;
+    let settings = configuration.settings(Arc::clone(&rules))?;
     let mut ledger = Ledger::new(
         Arc::clone(&rules),
         Arc::clone(&countries),
         Arc::clone(&operators),
         Arc::clone(&settings.home),
-        limits.exposures_max,
+        configuration.limits.exposures_max.value as usize,
         settings.dns.memory(),
     );
-    let events = args
-        .events
-        .as_deref()
-        .map(|path| open_events(path, &args.captures.paths));
+    let events_path = args.events.as_deref();
+    let events_path = events_path.or(configuration.output.events.path());
+    let events = events_path.map(|path| open_events(path, &args.captures.paths));
     let mut events = events
         .transpose()?
         .map(|out| EventWriter::new(out, rules, countries, Arc::clone(&operators)));
@@ -112,7 +124,7 @@ pub fn run(args: &ReplayArgs) -> anyhow::Result<ExitCode> {
     let incomplete = report_inputs(run.source.reports());
     let nothing_read = incomplete && summary.frames.frames == 0;
     if !nothing_read {
-        write_summary(args, &summary).context("cannot write the report")?;
+        write_summary(args.format, events_path, &summary).context("cannot write the report")?;
     }
     anyhow::ensure!(
         holds,
@@ -142,18 +154,15 @@ fn open_events(path: &Path, captures: &[PathBuf]) -> anyhow::Result<BufWriter<Bo
 }
 
 /// The summary goes to standard output, unless events do.
-fn write_summary(args: &ReplayArgs, summary: &Summary) -> anyhow::Result<()> {
-    let to_stderr = args
-        .events
-        .as_deref()
-        .is_some_and(|path| path.as_os_str() == "-");
+fn write_summary(format: Format, events: Option<&Path>, summary: &Summary) -> anyhow::Result<()> {
+    let to_stderr = events.is_some_and(|path| path.as_os_str() == "-");
     let (mut out, terminal): (Box<dyn Write>, bool) = if to_stderr {
         (Box::new(std::io::stderr()), std::io::stderr().is_terminal())
     } else {
         (Box::new(std::io::stdout()), std::io::stdout().is_terminal())
     };
     let mut out = BufWriter::new(&mut out);
-    match args.format {
+    match format {
         Format::Table => report::write_table(summary, style(terminal), &mut out)?,
         Format::Json => report::write_json(summary, &mut out)?,
         Format::Csv => report::write_csv(summary, &mut out)?,

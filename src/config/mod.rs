@@ -1,12 +1,31 @@
 //! Limits and choices → validated [`Settings`] for the pipeline. Every limit has a default and a reason.
 //!
+//! [`Configuration`] is what the user said: defaults, then a file, then the command line, each value with its origin.
+//! [`Configuration::settings`] checks it and makes what the stages need.
+//!
 //! **Invariants**: knows what the stages need, not how the user said it; a value that cannot work is refused with the remedy.
 
+mod file;
+mod section;
+mod sections;
+mod zones;
+
+pub use file::{Configuration, FileError, SYSTEM_FILE};
+pub use section::{Entry, Origin, Sourced};
+pub use sections::{
+    DnsSection, GeoipSection, HomeSection, InputSection, LimitsSection, OutputSection,
+    RulesSection, TimeoutsSection,
+};
+pub use zones::{Site, Zone};
+
+use std::ops::RangeInclusive;
 use std::sync::Arc;
 
+use ipnet::IpNet;
+
 use crate::attribute::Ruleset;
-use crate::flow::{HomeNetworks, NetworkError, StreamLimits, Timeouts};
-use crate::pipeline::{DnsLimits, SHARDS, Settings};
+use crate::flow::NetworkError;
+use crate::pipeline::{SHARDS, Settings};
 
 /// Every bound of a run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -43,21 +62,17 @@ impl Default for Limits {
 /// A choice that cannot work.
 #[derive(Debug, thiserror::Error)]
 pub enum ConfigError {
-    /// A limit of zero.
-    #[error("{name} is 0: nothing could be held; give at least 1")]
-    Zero {
-        /// The limit.
-        name: &'static str,
-    },
-    /// More than any machine could hold.
-    #[error("{name} is {value}: more than avscope can hold; give at most {most}")]
-    TooLarge {
-        /// The limit.
-        name: &'static str,
+    /// A number outside its bounds.
+    #[error("{what} is {value}: give {least} to {most}")]
+    Range {
+        /// Where it was given, and its name.
+        what: String,
         /// What was asked for.
-        value: usize,
-        /// What can be.
-        most: usize,
+        value: u64,
+        /// The least that can be.
+        least: u64,
+        /// The most that can be.
+        most: u64,
     },
     /// More workers than there are shards.
     #[error(
@@ -65,11 +80,150 @@ pub enum ConfigError {
     )]
     Workers {
         /// What was asked for.
-        workers: usize,
+        workers: u64,
     },
     /// A home network that is none.
-    #[error(transparent)]
-    HomeNetwork(#[from] NetworkError),
+    #[error("{origin}: {error}")]
+    HomeNetwork {
+        /// Where it was given.
+        origin: Origin,
+        /// What is wrong with it.
+        error: NetworkError,
+    },
+    /// An answer would be forgotten before it may be.
+    #[error(
+        "{origin}: dns.memory_seconds_max is {max}, less than memory_seconds_min, which is {min}; raise it or lower the other"
+    )]
+    MemoryOrder {
+        /// Where the most was given.
+        origin: Origin,
+        /// The least.
+        min: u64,
+        /// The most.
+        max: u64,
+    },
+    /// A name that cannot be a label.
+    #[error(
+        "{origin}: {name:?} cannot name a {what}: take letters, digits, '-', '_' and '.', at most 64, a letter or digit first"
+    )]
+    Name {
+        /// Where it was given.
+        origin: Origin,
+        /// A zone or a site.
+        what: &'static str,
+        /// The name.
+        name: String,
+    },
+    /// Nothing in a zone, or too much.
+    #[error("{origin}: zone {zone} has {networks} networks: give 1 to {most}")]
+    ZoneSize {
+        /// Where it was given.
+        origin: Origin,
+        /// The zone.
+        zone: String,
+        /// How many it has.
+        networks: usize,
+        /// How many it may have.
+        most: usize,
+    },
+    /// A text in a zone that is no network.
+    #[error(
+        "{origin}: {text:?} in zone {zone} is not a network: write it as 192.168.0.0/16, 2001:db8::/32 or a single address"
+    )]
+    ZoneNetwork {
+        /// Where it was given.
+        origin: Origin,
+        /// The zone.
+        zone: String,
+        /// What stands there.
+        text: String,
+    },
+    /// One network in two zones, or twice in one.
+    #[error(
+        "{origin}: {network} of zone {zone} is in zone {other} already; a zone may lie inside another (the longest prefix counts), but a network belongs to one"
+    )]
+    ZoneOverlap {
+        /// Where it was given.
+        origin: Origin,
+        /// The zone.
+        zone: String,
+        /// The zone that has it.
+        other: String,
+        /// The network.
+        network: IpNet,
+    },
+    /// A zone of addresses that are not the user's.
+    #[error(
+        "{origin}: {network} of zone {zone} is in no home network; add it to home.networks (--home-net), or correct it"
+    )]
+    ZoneOutside {
+        /// Where it was given.
+        origin: Origin,
+        /// The zone.
+        zone: String,
+        /// The network.
+        network: IpNet,
+    },
+    /// More zones or sites than labels can bear.
+    #[error("{count} {what}: at most {most} can be configured")]
+    TooMany {
+        /// Zones or sites.
+        what: &'static str,
+        /// How many there are.
+        count: usize,
+        /// How many there may be.
+        most: usize,
+    },
+    /// A site in two ways.
+    #[error(
+        "{origin}: input.site and input.site_from_path contradict each other; give one of them"
+    )]
+    TwoSites {
+        /// Where the site was given.
+        origin: Origin,
+    },
+    /// A site that is not in the list.
+    #[error(
+        "{origin}: site {site:?} is none of those listed: {known}; add [sites.{site}] or correct it"
+    )]
+    UnknownSite {
+        /// Where it was given.
+        origin: Origin,
+        /// The site.
+        site: String,
+        /// Those listed.
+        known: String,
+    },
+    /// A key that nothing obeys in this version.
+    #[error(
+        "{origin}: {key} has no effect in this version of avscope; take it out, so that nobody relies on it"
+    )]
+    NotYet {
+        /// Where it was given.
+        origin: Origin,
+        /// The key.
+        key: &'static str,
+    },
+}
+
+/// Whether a number lies within its bounds.
+fn check_range(
+    key: &'static str,
+    number: &Sourced<u64>,
+    range: &RangeInclusive<u64>,
+) -> Result<(), ConfigError> {
+    if range.contains(&number.value) {
+        return Ok(());
+    }
+    Err(ConfigError::Range {
+        what: match &number.origin {
+            Origin::Flag(flag) => (*flag).to_owned(),
+            origin => format!("{origin}: {key}"),
+        },
+        value: number.value,
+        least: *range.start(),
+        most: *range.end(),
+    })
 }
 
 /// Key of the flow hash for captures: fixed, so that a capture gives the same output always.
@@ -92,44 +246,79 @@ pub fn offline(
     home_networks: &[String],
     rules: Arc<Ruleset>,
 ) -> Result<Settings, ConfigError> {
-    let workers = workers.unwrap_or_else(default_workers);
-    if !(1..=SHARDS).contains(&workers) {
-        return Err(ConfigError::Workers { workers });
-    }
-    for (name, value, most) in [
-        // 36 GB of flows; address space for them is reserved at the start.
-        ("--flows-max", limits.flows_max, 1 << 28),
-        ("--names-max", limits.names_max, 1 << 28),
-        ("--handshakes-max", limits.handshakes_max, 1 << 24),
-        ("--handshake-bytes-max", limits.handshake_bytes_max, 1 << 36),
-        ("--exposures-max", limits.exposures_max, 1 << 24),
-        // More than a batch of packets that fits a cache brings nothing.
-        ("--batch-frames", batch_frames, 1 << 16),
-    ] {
-        if value == 0 {
-            return Err(ConfigError::Zero { name });
-        }
-        if value > most {
-            return Err(ConfigError::TooLarge { name, value, most });
-        }
-    }
-    let home = if home_networks.is_empty() {
-        HomeNetworks::default()
-    } else {
-        HomeNetworks::new(home_networks)?
-    };
-    Ok(Settings {
+    let mut configuration = Configuration::default();
+    configuration.flags(&Flags {
         workers,
-        batch_frames,
-        flows_max: limits.flows_max,
-        names_max: limits.names_max,
-        handshakes_max: limits.handshakes_max,
-        handshake_bytes_max: limits.handshake_bytes_max,
-        stream: StreamLimits::default(),
-        timeouts: Timeouts::default(),
-        dns: DnsLimits::default(),
-        home: Arc::new(home),
-        rules,
-        hash_seed: OFFLINE_HASH_SEED,
-    })
+        batch_frames: Some(batch_frames),
+        flows_max: Some(limits.flows_max),
+        names_max: Some(limits.names_max),
+        handshakes_max: Some(limits.handshakes_max),
+        handshake_bytes_max: Some(limits.handshake_bytes_max),
+        exposures_max: Some(limits.exposures_max),
+        home_networks: home_networks.to_vec(),
+        ..Flags::default()
+    });
+    configuration.settings(rules)
+}
+
+/// What the command line said, where it said anything.
+#[derive(Clone, Debug, Default)]
+pub struct Flags {
+    /// `--workers`
+    pub workers: Option<usize>,
+    /// `--batch-frames`
+    pub batch_frames: Option<usize>,
+    /// `--flows-max`
+    pub flows_max: Option<usize>,
+    /// `--names-max`
+    pub names_max: Option<usize>,
+    /// `--handshakes-max`
+    pub handshakes_max: Option<usize>,
+    /// `--handshake-bytes-max`
+    pub handshake_bytes_max: Option<usize>,
+    /// `--exposures-max`
+    pub exposures_max: Option<usize>,
+    /// `--home-net`, empty where not given.
+    pub home_networks: Vec<String>,
+    /// `--rules`
+    pub rules: Option<String>,
+    /// `--geoip`
+    pub geoip: Option<String>,
+    /// `--events`
+    pub events: Option<String>,
+    /// `--metrics`
+    pub metrics: Option<String>,
+}
+
+impl Configuration {
+    /// Takes what the command line says; it wins over everything before.
+    pub fn flags(&mut self, flags: &Flags) {
+        let number = |given: Option<usize>| given.map(|number| number as u64);
+        let (input, limits) = (&mut self.input, &mut self.limits);
+        input.workers.flag("--workers", number(flags.workers));
+        input
+            .batch_frames
+            .flag("--batch-frames", number(flags.batch_frames));
+        limits
+            .flows_max
+            .flag("--flows-max", number(flags.flows_max));
+        limits
+            .names_max
+            .flag("--names-max", number(flags.names_max));
+        limits
+            .handshakes_max
+            .flag("--handshakes-max", number(flags.handshakes_max));
+        limits
+            .handshake_bytes_max
+            .flag("--handshake-bytes-max", number(flags.handshake_bytes_max));
+        limits
+            .exposures_max
+            .flag("--exposures-max", number(flags.exposures_max));
+        let networks = (!flags.home_networks.is_empty()).then(|| flags.home_networks.clone());
+        self.home.networks.flag("--home-net", networks);
+        self.rules.dir.flag("--rules", flags.rules.clone());
+        self.geoip.file.flag("--geoip", flags.geoip.clone());
+        self.output.events.flag("--events", flags.events.clone());
+        self.output.metrics.flag("--metrics", flags.metrics.clone());
+    }
 }

@@ -9,6 +9,7 @@
 
 mod captures;
 mod cli;
+mod config;
 mod corpus;
 mod determinism;
 mod explain;

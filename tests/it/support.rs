@@ -22,7 +22,10 @@ pub fn pcaps() -> PathBuf {
 
 /// The program under test.
 pub fn avscope() -> Command {
-    Command::new(env!("CARGO_BIN_EXE_avscope"))
+    let mut command = Command::new(env!("CARGO_BIN_EXE_avscope"));
+    // Whatever is configured on this machine is not under test.
+    command.env("AVSCOPE_CONFIG", "");
+    command
 }
 
 /// Says that a test cannot run here, and why; where everything is required that is a failure.

@@ -1,0 +1,363 @@
+//! A configuration file → [`Configuration`]: defaults, what the file says, what the command line says, in this order.
+
+use std::collections::BTreeMap;
+use std::io::Read as _;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use serde::Deserialize;
+use toml::Spanned;
+
+use super::section::{Entry, Place, Sourced, line_of};
+use super::sections::{
+    DnsSection, GeoipSection, HomeSection, InputSection, LimitsSection, OutputSection, RawDns,
+    RawGeoip, RawHome, RawInput, RawLimits, RawOutput, RawRules, RawTimeouts, RulesSection,
+    TimeoutsSection,
+};
+use super::zones::{NAMED_MAX, Site, Zone, name_is_one, zones};
+use super::{ConfigError, OFFLINE_HASH_SEED, default_workers};
+use crate::attribute::Ruleset;
+use crate::flow::{HomeNetworks, StreamLimits, Timeouts};
+use crate::pipeline::{DnsLimits, SHARDS, Settings};
+
+/// Where a configuration lies for all users of a machine.
+pub const SYSTEM_FILE: &str = "/etc/avscope/avscope.toml";
+
+/// A configuration is some kilobytes; more is another kind of file.
+const FILE_BYTES_MAX: u64 = 1 << 20;
+
+/// Everything that can be configured, with the origin of each value.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Configuration {
+    /// What is inside.
+    pub home: HomeSection,
+    /// Captures and where they were made.
+    pub input: InputSection,
+    /// Bounds of memory.
+    pub limits: LimitsSection,
+    /// When flows end.
+    pub timeouts: TimeoutsSection,
+    /// What is kept about name services.
+    pub dns: DnsSection,
+    /// What names mean.
+    pub rules: RulesSection,
+    /// Countries of addresses.
+    pub geoip: GeoipSection,
+    /// What is written where.
+    pub output: OutputSection,
+    written_zones: Vec<(String, Sourced<Vec<String>>)>,
+    sites: Vec<Site>,
+}
+
+/// The file as it is written: every section and key may be missing, none may be unknown.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+struct Content {
+    home: RawHome,
+    input: RawInput,
+    limits: RawLimits,
+    timeouts: RawTimeouts,
+    dns: RawDns,
+    rules: RawRules,
+    geoip: RawGeoip,
+    output: RawOutput,
+    zones: BTreeMap<String, Spanned<Vec<String>>>,
+    sites: BTreeMap<String, Spanned<RawSite>>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct RawSite {
+    #[serde(default)]
+    description: String,
+}
+
+/// Why a file is no configuration.
+#[derive(Debug, thiserror::Error)]
+pub enum FileError {
+    /// The system would not give it.
+    #[error("{path}: {error}; name a configuration file that can be read")]
+    Unreadable {
+        /// The file.
+        path: PathBuf,
+        /// What the system said.
+        error: std::io::Error,
+    },
+    /// More than any configuration.
+    #[error("{path}: more than {FILE_BYTES_MAX} bytes: this is no configuration")]
+    TooLarge {
+        /// The file.
+        path: PathBuf,
+    },
+    /// Not TOML, an unknown key, or a value of the wrong kind.
+    #[error("{path}:{line}: {message}; every key is described in docs/avscope.example.toml")]
+    Syntax {
+        /// The file.
+        path: PathBuf,
+        /// The line, from 1.
+        line: usize,
+        /// What is wrong, with the known keys where one is unknown.
+        message: String,
+    },
+}
+
+impl Configuration {
+    /// The defaults and what the file says. Values are checked by [`Self::check`], once the command line has been heard.
+    pub fn from_file(path: &Path) -> Result<Self, FileError> {
+        let unreadable = |error| FileError::Unreadable {
+            path: path.to_owned(),
+            error,
+        };
+        let mut text = String::new();
+        let file = std::fs::File::open(path).map_err(unreadable)?;
+        file.take(FILE_BYTES_MAX.saturating_add(1))
+            .read_to_string(&mut text)
+            .map_err(unreadable)?;
+        if text.len() as u64 > FILE_BYTES_MAX {
+            return Err(FileError::TooLarge {
+                path: path.to_owned(),
+            });
+        }
+        Self::parse(&text, path)
+    }
+
+    /// The defaults and what the text of a file says; `path` is for origins and errors.
+    pub fn parse(text: &str, path: &Path) -> Result<Self, FileError> {
+        let content: Content = toml::from_str(text).map_err(|error| FileError::Syntax {
+            path: path.to_owned(),
+            line: line_of(text, error.span().map_or(0, |span| span.start)),
+            message: error.message().trim_end().replace('\n', ", "),
+        })?;
+        let place = Place {
+            path: Arc::from(path),
+            text,
+        };
+        let mut configuration = Self::default();
+        configuration.home.overlay(content.home, &place);
+        configuration.input.overlay(content.input, &place);
+        configuration.limits.overlay(content.limits, &place);
+        configuration.timeouts.overlay(content.timeouts, &place);
+        configuration.dns.overlay(content.dns, &place);
+        configuration.rules.overlay(content.rules, &place);
+        configuration.geoip.overlay(content.geoip, &place);
+        configuration.output.overlay(content.output, &place);
+        let sourced = |span: std::ops::Range<usize>| place.at(span.start);
+        for (name, networks) in content.zones {
+            let origin = sourced(networks.span());
+            let value = networks.into_inner();
+            let networks = Sourced { value, origin };
+            configuration.written_zones.push((name, networks));
+        }
+        for (name, site) in content.sites {
+            let origin = sourced(site.span());
+            let value = site.into_inner().description;
+            let description = Sourced { value, origin };
+            configuration.sites.push(Site { name, description });
+        }
+        Ok(configuration)
+    }
+
+    /// The user's zones, checked.
+    pub fn zones(&self) -> Result<Vec<Zone>, ConfigError> {
+        zones(self.written_zones.clone(), &self.home.networks.value)
+    }
+
+    /// The user's sites.
+    pub fn sites(&self) -> &[Site] {
+        &self.sites
+    }
+
+    /// Every value with its origin, section by section.
+    pub fn entries(&self) -> Vec<Entry<'_>> {
+        let mut entries = Vec::new();
+        self.home.entries(&mut entries);
+        self.input.entries(&mut entries);
+        self.limits.entries(&mut entries);
+        self.timeouts.entries(&mut entries);
+        self.dns.entries(&mut entries);
+        self.rules.entries(&mut entries);
+        self.geoip.entries(&mut entries);
+        self.output.entries(&mut entries);
+        entries
+    }
+
+    /// As a file that gives the same configuration, each value followed by where it comes from.
+    pub fn to_toml(&self) -> String {
+        use std::fmt::Write as _;
+        let mut text = String::new();
+        let mut section = "";
+        let line =
+            |text: &mut String, key: &str, value: &toml::Value, origin: &dyn std::fmt::Display| {
+                // Writing to a text does not fail. A path may hold a line break, which would end the comment.
+                let origin = origin.to_string().replace(char::is_control, "?");
+                let _ = writeln!(text, "{key} = {value} # {origin}");
+            };
+        for entry in self.entries() {
+            if entry.section != section {
+                section = entry.section;
+                let gap = if text.is_empty() { "" } else { "\n" };
+                let _ = writeln!(text, "{gap}[{section}]");
+            }
+            line(&mut text, entry.key, &entry.value, entry.origin);
+        }
+        let quoted = |name: &str| toml::Value::from(name).to_string();
+        if !self.written_zones.is_empty() {
+            text.push_str("\n[zones]\n");
+        }
+        for (name, networks) in &self.written_zones {
+            let value = super::section::shown(&networks.value);
+            line(&mut text, &quoted(name), &value, &networks.origin);
+        }
+        for site in &self.sites {
+            let _ = writeln!(text, "\n[sites.{}]", quoted(&site.name));
+            let value = toml::Value::from(site.description.value.as_str());
+            line(&mut text, "description", &value, &site.description.origin);
+        }
+        text
+    }
+
+    /// Whether every value can work, alone and together.
+    pub fn check(&self) -> Result<(), ConfigError> {
+        self.checked().map(|_| ())
+    }
+
+    /// Settings for the pipeline, from values that have been checked.
+    pub fn settings(&self, rules: Arc<Ruleset>) -> Result<Settings, ConfigError> {
+        let home = self.checked()?;
+        let seconds = |value: &Sourced<u64>| Duration::from_secs(value.value);
+        let (limits, timeouts, dns) = (&self.limits, &self.timeouts, &self.dns);
+        Ok(Settings {
+            workers: match self.input.workers.value {
+                0 => default_workers(),
+                workers => workers as usize,
+            },
+            batch_frames: self.input.batch_frames.value as usize,
+            flows_max: limits.flows_max.value as usize,
+            names_max: limits.names_max.value as usize,
+            handshakes_max: limits.handshakes_max.value as usize,
+            handshake_bytes_max: limits.handshake_bytes_max.value as usize,
+            stream: StreamLimits::default(),
+            timeouts: Timeouts {
+                tcp_established: seconds(&timeouts.tcp_established_seconds),
+                tcp_new: seconds(&timeouts.tcp_new_seconds),
+                tcp_closed: seconds(&timeouts.tcp_closed_seconds),
+                udp: seconds(&timeouts.udp_seconds),
+                other: seconds(&timeouts.other_seconds),
+                active: seconds(&timeouts.active_seconds),
+            },
+            dns: DnsLimits {
+                transaction_timeout: seconds(&dns.transaction_seconds),
+                pending_max: dns.pending_max.value as usize,
+                pending_per_flow_max: dns.pending_per_flow_max.value as usize,
+                memory_min: seconds(&dns.memory_seconds_min),
+                memory_max: seconds(&dns.memory_seconds_max),
+                memory_entries_max: dns.memory_entries_max.value as usize,
+            },
+            home: Arc::new(home),
+            rules,
+            hash_seed: OFFLINE_HASH_SEED,
+        })
+    }
+
+    fn checked(&self) -> Result<HomeNetworks, ConfigError> {
+        let workers = &self.input.workers;
+        // In a file 0 stands for a choice; who writes it on the command line means none.
+        let given = workers.origin == super::Origin::Flag("--workers");
+        if workers.value > SHARDS as u64 || given && workers.value == 0 {
+            return Err(ConfigError::Workers {
+                workers: workers.value,
+            });
+        }
+        self.home.check()?;
+        self.input.check()?;
+        self.limits.check()?;
+        self.timeouts.check()?;
+        self.dns.check()?;
+        self.rules.check()?;
+        self.geoip.check()?;
+        self.output.check()?;
+        let (min, max) = (&self.dns.memory_seconds_min, &self.dns.memory_seconds_max);
+        if min.value > max.value {
+            return Err(ConfigError::MemoryOrder {
+                origin: max.origin.clone(),
+                min: min.value,
+                max: max.value,
+            });
+        }
+        let networks = &self.home.networks;
+        let home =
+            HomeNetworks::new(&networks.value).map_err(|error| ConfigError::HomeNetwork {
+                origin: networks.origin.clone(),
+                error,
+            })?;
+        self.zones()?;
+        self.check_sites()?;
+        self.check_not_yet()?;
+        Ok(home)
+    }
+
+    fn check_sites(&self) -> Result<(), ConfigError> {
+        for (what, count) in [
+            ("zones", self.written_zones.len()),
+            ("sites", self.sites.len()),
+        ] {
+            if count > NAMED_MAX {
+                return Err(ConfigError::TooMany {
+                    what,
+                    count,
+                    most: NAMED_MAX,
+                });
+            }
+        }
+        for site in &self.sites {
+            name_is_one("site", &site.name, &site.description.origin)?;
+        }
+        let site = &self.input.site;
+        if site.value.is_empty() {
+            return Ok(());
+        }
+        name_is_one("site", &site.value, &site.origin)?;
+        if self.input.site_from_path.value {
+            return Err(ConfigError::TwoSites {
+                origin: site.origin.clone(),
+            });
+        }
+        // Where sites are listed, one that is not is a slip of the pen.
+        if !self.sites.is_empty() && !self.sites.iter().any(|known| known.name == site.value) {
+            let known: Vec<_> = self.sites.iter().map(|site| site.name.as_str()).collect();
+            return Err(ConfigError::UnknownSite {
+                origin: site.origin.clone(),
+                site: site.value.clone(),
+                known: known.join(", "),
+            });
+        }
+        Ok(())
+    }
+
+    /// Keys that no stage obeys yet are refused rather than passed over: who sets them relies on them.
+    fn check_not_yet(&self) -> Result<(), ConfigError> {
+        let input = &self.input;
+        for (key, set, origin) in [
+            (
+                "input.site",
+                !input.site.value.is_empty(),
+                &input.site.origin,
+            ),
+            (
+                "input.site_from_path",
+                input.site_from_path.value,
+                &input.site_from_path.origin,
+            ),
+            ("input.isolate", input.isolate.value, &input.isolate.origin),
+        ] {
+            if set {
+                return Err(ConfigError::NotYet {
+                    origin: origin.clone(),
+                    key,
+                });
+            }
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,115 @@
+//! The sections of the configuration, with the default, the bounds and the reason of every value.
+//!
+//! `docs/avscope.example.toml` says the same for users; a test holds both to the same keys and values.
+
+use super::Limits;
+use super::section::section;
+use crate::flow::{HomeNetworks, Timeouts};
+use crate::pipeline::{DnsLimits, SHARDS};
+
+/// A day: no flow or question is worth waiting for longer.
+const DAY_SECONDS: u64 = 86_400;
+/// What is remembered for more than a week says nothing about today's addresses.
+const WEEK_SECONDS: u64 = 7 * DAY_SECONDS;
+
+section! {
+    /// What is inside.
+    pub struct HomeSection, RawHome, "home" {
+        /// Networks of the user's own; replaces the default.
+        networks: Vec<String> = HomeNetworks::default().texts().to_vec();
+    }
+}
+
+section! {
+    /// Captures and where they were made.
+    pub struct InputSection, RawInput, "input" {
+        /// The site where all inputs were captured; empty for none.
+        site: String = String::new();
+        /// Whether each input's folder names its site.
+        site_from_path: bool = false;
+        /// Whether each input is a world of its own.
+        isolate: bool = false;
+        /// Frames read at a time. More than a batch that fits a cache brings nothing.
+        batch_frames: u64 = 64, within 1..=1 << 16;
+        /// Worker threads; 0 is as many as help.
+        workers: u64 = 0, within 0..=SHARDS as u64;
+    }
+}
+
+section! {
+    /// Bounds of memory. [`Limits`] has their reasons.
+    pub struct LimitsSection, RawLimits, "limits" {
+        /// Flows held at a time. 36 GB at the most; address space for them is reserved at the start.
+        flows_max: u64 = Limits::default().flows_max as u64, within 1..=1 << 28;
+        /// Distinct names held at a time.
+        names_max: u64 = Limits::default().names_max as u64, within 1..=1 << 28;
+        /// Handshakes being put together at a time.
+        handshakes_max: u64 = Limits::default().handshakes_max as u64, within 1..=1 << 24;
+        /// Bytes they hold together.
+        handshake_bytes_max: u64 = Limits::default().handshake_bytes_max as u64, within 1..=1 << 36;
+        /// Exposures listed.
+        exposures_max: u64 = Limits::default().exposures_max as u64, within 1..=1 << 24;
+    }
+}
+
+section! {
+    /// When flows end, in seconds of packet time. [`Timeouts`] has their reasons.
+    pub struct TimeoutsSection, RawTimeouts, "timeouts" {
+        /// TCP that both sides took part in.
+        tcp_established_seconds: u64 = Timeouts::default().tcp_established.as_secs(), within 1..=DAY_SECONDS;
+        /// TCP of which one side only was seen.
+        tcp_new_seconds: u64 = Timeouts::default().tcp_new.as_secs(), within 1..=DAY_SECONDS;
+        /// TCP after its end.
+        tcp_closed_seconds: u64 = Timeouts::default().tcp_closed.as_secs(), within 1..=DAY_SECONDS;
+        /// UDP.
+        udp_seconds: u64 = Timeouts::default().udp.as_secs(), within 1..=DAY_SECONDS;
+        /// Everything else.
+        other_seconds: u64 = Timeouts::default().other.as_secs(), within 1..=DAY_SECONDS;
+        /// A flow that goes on reports this often.
+        active_seconds: u64 = Timeouts::default().active.as_secs(), within 1..=DAY_SECONDS;
+    }
+}
+
+section! {
+    /// What is kept about name services. [`DnsLimits`] has the reasons.
+    pub struct DnsSection, RawDns, "dns" {
+        /// How long an answer is waited for.
+        transaction_seconds: u64 = DnsLimits::default().transaction_timeout.as_secs(), within 1..=DAY_SECONDS;
+        /// Questions that wait for their answer.
+        pending_max: u64 = DnsLimits::default().pending_max as u64, within 1..=1 << 24;
+        /// Questions that wait in one flow; each is searched in turn.
+        pending_per_flow_max: u64 = DnsLimits::default().pending_per_flow_max as u64, within 1..=1 << 12;
+        /// An answer is remembered at least so long.
+        memory_seconds_min: u64 = DnsLimits::default().memory_min.as_secs(), within 1..=WEEK_SECONDS;
+        /// An answer is remembered at most so long.
+        memory_seconds_max: u64 = DnsLimits::default().memory_max.as_secs(), within 1..=WEEK_SECONDS;
+        /// Answers remembered.
+        memory_entries_max: u64 = DnsLimits::default().memory_entries_max as u64, within 1..=1 << 26;
+    }
+}
+
+section! {
+    /// What names mean.
+    pub struct RulesSection, RawRules, "rules" {
+        /// Folder of rule files that add to the built-in ones or replace them; empty for none.
+        dir: String = String::new();
+    }
+}
+
+section! {
+    /// Countries of addresses.
+    pub struct GeoipSection, RawGeoip, "geoip" {
+        /// File in MaxMind's DB format in place of the built-in table; empty for none.
+        file: String = String::new();
+    }
+}
+
+section! {
+    /// What is written where.
+    pub struct OutputSection, RawOutput, "output" {
+        /// File for events as JSON Lines, `-` for standard output; empty for none.
+        events: String = String::new();
+        /// File for metrics in Prometheus's text format; empty for none.
+        metrics: String = String::new();
+    }
+}
