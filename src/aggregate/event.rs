@@ -35,6 +35,10 @@ pub struct FlowOpened {
     pub key: FlowKey,
     /// On which side of the border it runs.
     pub locality: Locality,
+    /// Who began it.
+    pub initiator: Endpoint,
+    /// Whom it was begun with.
+    pub responder: Endpoint,
     /// Time of its first packet.
     pub time: Timestamp,
 }

@@ -7,6 +7,7 @@ mod bytes;
 mod conservation;
 mod event;
 mod exposure;
+mod home_hint;
 mod ledger;
 
 pub use bytes::{ByteLedger, Traffic};
@@ -16,4 +17,5 @@ pub use event::{
     TextRef,
 };
 pub use exposure::{EvidenceSample, Exposure, ExposureKey, Exposures};
+pub use home_hint::{HomeHint, ProposedHome};
 pub use ledger::{Ledger, LedgerCounters};

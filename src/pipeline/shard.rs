@@ -287,6 +287,8 @@ impl Keeping {
             id: FlowId::of(&entry.key, entry.first_seq()),
             key: entry.key,
             locality,
+            initiator: entry.initiator_endpoint(),
+            responder: entry.responder_endpoint(),
             time: task.timestamp,
         };
         events.push_opened(
