@@ -87,6 +87,11 @@ pub(super) fn discover(paths: &[PathBuf]) -> (Vec<Found>, Passed) {
     (walk.found, walk.passed)
 }
 
+/// Whether a file holds a capture that can be read.
+pub fn is_capture(path: &Path) -> bool {
+    std::fs::metadata(path).is_ok_and(|file| file.is_file()) && Input::first_time(path).is_ok()
+}
+
 #[derive(Default)]
 struct Walk {
     found: Vec<Found>,

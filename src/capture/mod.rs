@@ -21,7 +21,7 @@ use std::sync::Arc;
 
 pub use clock::{ClockStats, StreamClock};
 pub use digest::sha256_of;
-pub use discover::Passed;
+pub use discover::{Passed, is_capture};
 pub use files::{CaptureFiles, InputOptions};
 pub use manifest::{FileReport, Run};
 

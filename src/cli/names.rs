@@ -60,7 +60,7 @@ pub fn run(args: &NamesArgs) -> anyhow::Result<ExitCode> {
             Ok(())
         }),
     )?;
-    let incomplete = report_inputs(run.source.reports());
+    let incomplete = report_inputs(&run);
     write(args.format, &names).context("cannot write the names")?;
     if names.refused > 0 {
         let _ = writeln!(

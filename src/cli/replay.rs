@@ -13,19 +13,26 @@ use clap::{Args, ValueEnum};
 use super::capture_args::{CaptureArgs, SinkFn, report_inputs};
 use super::{EXIT_ERROR, EXIT_INPUT_INCOMPLETE, EXIT_OK};
 use crate::aggregate::Ledger;
+use crate::capture::is_capture;
 use crate::config::Limits;
 use crate::geo::OperatorTable;
 use crate::pipeline::conservation;
-use crate::report::{self, Style, Summary};
+use crate::report::{self, Reading, Style, Summary};
 use crate::store::EventWriter;
 
 /// Read captures and report who talks to which security vendor.
 #[derive(Debug, Args)]
 #[command(
-    after_help = "Examples:\n  avscope replay office.pcap\n  avscope replay --format csv office.pcap > exposures.csv\n  \
+    after_help = "Examples:\n  avscope replay office.pcap\n  avscope replay captures/ yesterday.pcap.gz eth1.pcapng.zst\n  \
+    avscope replay --site-from-path sites/          (sites/berlin/*.pcap, sites/paris/*.pcap)\n  \
+    avscope replay --isolate samples/               (captures that have nothing to do with each other)\n  \
+    avscope replay --format csv office.pcap > exposures.csv\n  \
     avscope replay --events events.jsonl office.pcap\n  \
     avscope replay --events - office.pcap 2>summary.txt | jq 'select(.event_type == \"tls\")'\n  \
-    gzip -dc old.pcap.gz | avscope replay -\n\n\
+    ssh gateway tcpdump -w - | avscope replay -\n\n\
+    Contents decide, not names: pcap and pcapng, each plain, gzip or zstd. Folders are read with all below them; names\n\
+    that begin with a dot and links to folders are left out, and what is no capture is named at the end.\n\
+    All inputs are one: files are read in the order of their first packets and merged by time where they overlap.\n\n\
     With --events - the summary goes to standard error.\n\
     Exit code: 0 if all input was read, 4 if part of it could not be read, 1 if none could."
 )]
@@ -88,19 +95,21 @@ pub fn run(args: &ReplayArgs) -> anyhow::Result<ExitCode> {
     if let Some(events) = &mut events {
         events.flush().context("cannot write events")?;
     }
-    let conservation = conservation(&run.outcome, &ledger, run.source.reports());
+    let conservation = conservation(&run.outcome, &ledger, &run.reports);
     let holds = conservation.holds();
-    let summary = Summary::new(
+    let incomplete = report_inputs(&run);
+    let reading = Reading::of(&run.source, run.home_hint);
+    let mut summary = Summary::new(
         &ledger,
         run.outcome.frames,
         run.outcome.shards,
         conservation,
         run.source.clock_stats(),
-        run.source.reports().to_vec(),
+        run.reports,
         operators.dataset().clone(),
         settings.home.texts().to_vec(),
     );
-    let incomplete = report_inputs(run.source.reports());
+    summary.reading = reading;
     let nothing_read = incomplete && summary.frames.frames == 0;
     if !nothing_read {
         write_summary(args, &summary).context("cannot write the report")?;
@@ -125,8 +134,10 @@ fn open_events(path: &Path, captures: &[PathBuf]) -> anyhow::Result<BufWriter<Bo
     };
     if let Some(events) = identity(path) {
         for capture in captures {
+            // In a folder it may be one of the captures there.
+            let inside = capture.is_dir() && is_capture(path) && lies_in(path, capture);
             anyhow::ensure!(
-                identity(capture) != Some(events),
+                identity(capture) != Some(events) && !inside,
                 "{}: is one of the captures; give --events another file",
                 path.display()
             );
@@ -144,6 +155,13 @@ fn open_events(path: &Path, captures: &[PathBuf]) -> anyhow::Result<BufWriter<Bo
         Box::new(file)
     };
     Ok(BufWriter::with_capacity(1 << 20, out))
+}
+
+fn lies_in(path: &Path, folder: &Path) -> bool {
+    match (path.canonicalize(), folder.canonicalize()) {
+        (Ok(path), Ok(folder)) => path.starts_with(folder),
+        _ => false,
+    }
 }
 
 /// The summary goes to standard output, unless events do.

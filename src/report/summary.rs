@@ -5,6 +5,7 @@ use std::net::{IpAddr, Ipv6Addr};
 
 use serde::Serialize;
 
+use super::Reading;
 use crate::aggregate::{
     ByteLedger, Conservation, Exposure, ExposureKey, Ledger, LedgerCounters, Traffic,
 };
@@ -43,6 +44,8 @@ pub struct Summary {
     pub home_networks: Vec<String>,
     /// Exposures that found no room.
     pub exposures_refused: u64,
+    /// What reading came to; set by whoever read.
+    pub reading: Reading,
 }
 
 /// One exposure in words.
@@ -247,6 +250,7 @@ impl Summary {
             operator_dataset,
             home_networks,
             exposures_refused: ledger.exposures().refused,
+            reading: Reading::default(),
         }
     }
 }

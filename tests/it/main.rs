@@ -12,6 +12,7 @@ mod cli;
 mod corpus;
 mod determinism;
 mod generator;
+mod inputs;
 mod robustness;
 mod schema;
 mod support;
