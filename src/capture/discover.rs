@@ -191,13 +191,10 @@ fn parent_of(path: &Path) -> &Path {
 
 /// The last name of a folder, of the real one where it is written as `.` or `..`.
 fn name_of(folder: &Path) -> String {
-    let real;
-    let name = match folder.file_name() {
-        Some(name) => name,
-        None => {
-            real = folder.canonicalize().unwrap_or_default();
-            real.file_name().unwrap_or(OsStr::new("/"))
-        }
-    };
+    if let Some(name) = folder.file_name() {
+        return name.to_string_lossy().into_owned();
+    }
+    let real = folder.canonicalize().unwrap_or_default();
+    let name = real.file_name().unwrap_or(OsStr::new("/"));
     name.to_string_lossy().into_owned()
 }

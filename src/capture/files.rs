@@ -50,6 +50,10 @@ pub struct CaptureFiles {
 impl CaptureFiles {
     /// A source over `paths` in one world without a site: files, directories with all below them, and `-` for standard
     /// input. What cannot be read is in the reports.
+    #[allow(
+        clippy::needless_pass_by_value,
+        reason = "the list is the source's from here on"
+    )]
     pub fn new(paths: Vec<PathBuf>) -> Self {
         let (found, passed) = discover(&paths);
         let scopes = vec![0; found.len()];
@@ -70,18 +74,15 @@ impl CaptureFiles {
                 } else {
                     file.path.to_string_lossy().into_owned()
                 };
-                *scope = match known.get(&site) {
-                    Some(scope) => *scope,
-                    None => {
-                        let scope =
-                            u16::try_from(sites.len()).map_err(|_| CaptureError::TooManySites {
-                                path: file.path.clone(),
-                            })?;
-                        known.insert(site.clone(), scope);
-                        sites.push(site);
-                        scope
-                    }
-                };
+                if let Some(known) = known.get(&site) {
+                    *scope = *known;
+                    continue;
+                }
+                *scope = u16::try_from(sites.len()).map_err(|_| CaptureError::TooManySites {
+                    path: file.path.clone(),
+                })?;
+                known.insert(site.clone(), *scope);
+                sites.push(site);
             }
         }
         Ok(Self::over(found, &scopes, sites, passed, options.isolate))

@@ -88,7 +88,7 @@ fn marks(source: &mut CaptureFiles, capacity: usize) -> Vec<u8> {
 fn two_halves_are_one_whole_from_the_first_frame_on() {
     let whole: Vec<Mark> = (0..200u64).map(|n| (n * 70 + n % 3, n as u8)).collect();
     for half in [
-        (|n: usize| n % 2 == 0) as fn(usize) -> bool,
+        (|n: usize| n.is_multiple_of(2)) as fn(usize) -> bool,
         |n| n % 7 < 3,
         |n| n % 50 < 25,
     ] {
@@ -239,7 +239,7 @@ fn compression_does_not_show_whatever_its_pieces() {
 #[test]
 fn a_compressed_file_cut_or_damaged_keeps_what_was_before() {
     let frames: Vec<Mark> = (0..30_000u64)
-        .map(|n| (n * 100, (n * n >> 3) as u8))
+        .map(|n| (n * 100, ((n * n) >> 3) as u8))
         .collect();
     let plain = capture(&frames);
     let folder = Folder::new();

@@ -21,6 +21,10 @@ use crate::pipeline::{self, EventSink, Outcome, Settings};
 
 /// Captures and how to read them.
 #[derive(Debug, Args)]
+#[allow(
+    clippy::struct_excessive_bools,
+    reason = "each is an option of the command line"
+)]
 pub struct CaptureArgs {
     /// Captures (pcap or pcapng, plain, gzip or zstd) or folders of them, read together as one input; - is standard input.
     #[arg(value_name = "PATH", required = true)]
