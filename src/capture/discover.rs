@@ -67,7 +67,12 @@ pub(super) fn discover(paths: &[PathBuf]) -> (Vec<Found>, Passed) {
             .filter(|file| path.as_os_str() != "-" && file.is_file())
             .map(std::fs::Metadata::len);
         if let (Some(_), Ok(file)) = (size, &metadata) {
-            walk.seen.insert((file.dev(), file.ino()));
+            let identity = (file.dev(), file.ino());
+            if walk.in_folders.contains(&identity) {
+                walk.passed.repeated += 1;
+                continue;
+            }
+            walk.seen.insert(identity);
         }
         let mut found = Found {
             path: path.clone(),
@@ -98,6 +103,8 @@ struct Walk {
     passed: Passed,
     /// Device and number of the files found.
     seen: HashSet<(u64, u64)>,
+    /// Of those found in folders: what was named twice is read twice, as it was said.
+    in_folders: HashSet<(u64, u64)>,
 }
 
 impl Walk {
@@ -136,10 +143,12 @@ impl Walk {
     }
 
     fn file(&mut self, argument: &Path, path: PathBuf, metadata: &std::fs::Metadata) {
-        if !self.seen.insert((metadata.dev(), metadata.ino())) {
+        let identity = (metadata.dev(), metadata.ino());
+        if !self.seen.insert(identity) {
             self.passed.repeated += 1;
             return;
         }
+        self.in_folders.insert(identity);
         match Input::first_time(&path) {
             Err(CaptureError::NotACapture { .. } | CaptureError::Empty { .. }) => {
                 self.no_capture(path);

@@ -4,7 +4,7 @@ use std::collections::{HashMap, VecDeque};
 use std::path::PathBuf;
 
 use super::discover::{Found, Passed, discover};
-use super::input::Input;
+use super::input::{Head, Input};
 use super::manifest::Manifest;
 use super::merge::{Active, Due, Merge, Staged, Waiting};
 use super::{
@@ -275,13 +275,13 @@ impl CaptureFiles {
         {
             batch.descriptors.push(descriptor(
                 &head,
-                file,
+                file.scope,
                 &mut self.clock,
                 &mut self.next_seq,
-                &mut self.manifest,
             ));
             file.input.advance();
         }
+        self.manifest.frames(file.report, &batch.descriptors);
     }
 
     /// Copies frames of the active files in their order, until a frame is later than `until` or a file ends.
@@ -297,13 +297,9 @@ impl CaptureFiles {
                 if until.is_some_and(|until| head.time > until) {
                     return self.staged.seal();
                 }
-                let descriptor = descriptor(
-                    &head,
-                    file,
-                    &mut self.clock,
-                    &mut self.next_seq,
-                    &mut self.manifest,
-                );
+                let descriptor = descriptor(&head, file.scope, &mut self.clock, &mut self.next_seq);
+                self.manifest
+                    .frames(file.report, std::slice::from_ref(&descriptor));
                 let frame = file.input.storage().bytes().get(head.start..);
                 let frame = frame.and_then(|rest| rest.get(..head.record.captured_len as usize));
                 self.staged.push(descriptor, frame.unwrap_or_default());
@@ -320,16 +316,14 @@ impl CaptureFiles {
 /// Gives the next frame of a file its place in the whole input.
 #[inline]
 fn descriptor(
-    head: &super::input::Head,
-    file: &Active,
+    head: &Head,
+    scope: u16,
     clock: &mut StreamClock,
     next_seq: &mut u64,
-    manifest: &mut Manifest,
 ) -> FrameDescriptor {
     let record = &head.record;
     let seq = *next_seq;
     *next_seq += 1;
-    manifest.frame(file.report, seq, record.timestamp, record.link_type);
     FrameDescriptor {
         offset: head.start as u64,
         seq,
@@ -338,7 +332,7 @@ fn descriptor(
         captured_len: record.captured_len,
         wire_len: record.wire_len,
         link_type: record.link_type,
-        scope: file.scope,
+        scope,
     }
 }
 

@@ -274,6 +274,13 @@ fn report_passed(source: &CaptureFiles, stderr: &mut impl Write) {
             passed.folder_links
         );
     }
+    if passed.repeated > 0 {
+        let _ = writeln!(
+            stderr,
+            "avscope: {} captures in folders have a second name, and were read once",
+            passed.repeated
+        );
+    }
     if source.files_waited() > 0 {
         let _ = writeln!(
             stderr,
