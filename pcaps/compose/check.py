@@ -115,7 +115,7 @@ def check_packets(capture: Path, packets: int, tcp_flows: int | None) -> list[st
     bad = tshark(capture, ["frame.number"], BAD)
     if bad:
         differences.append(f"{len(bad)} frames with a bad checksum, the first is {bad[0][0]}")
-    large = tshark(capture, ["frame.number"], "frame.len > 1540")
+    large = tshark(capture, ["frame.number"], "ip.len > 1500 || ipv6.plen > 1460")
     return differences + ([f"{len(large)} frames larger than a wire carries, the first is {large[0][0]}"] if large else [])
 
 

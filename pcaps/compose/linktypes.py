@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import random
 import struct
+import sys
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,7 +19,8 @@ from clients import Clients, Exchange, run_all
 from demo import start_servers
 from namespaces import Network, mac_of
 from packets import tcp_parts
-from pcapfile import ETHERNET, IPV4, IPV6, LINUX_SLL, LINUX_SLL2, RAW, Frame, PcapNg, pcap_bytes, read_pcap
+from pcapfile import (C_HDLC, ETHERNET, FRELAY, IEEE802_11, IPV4, IPV6, LINUX_SLL, LINUX_SLL2, LOOP, NFLOG, NULL, PPP, PPP_HDLC, PRISM, RADIOTAP,
+                      RAW, Frame, PcapNg, modified_pcap_bytes, pcap_bytes, read_pcap)
 from recording import Recording
 
 PC, SERVER4, SERVER6 = "pc", "203.0.113.20", "2001:db8:20::20"
@@ -103,6 +105,90 @@ def cooked_v2(frame: Frame) -> Frame:
 def tagged(*tags: tuple[int, int]):
     stack = b"".join(struct.pack("!HH", kind, vlan) for kind, vlan in tags)
     return lambda frame: Frame.whole(frame.time_ns, frame.data[:12] + stack + frame.data[12:])
+
+
+# -- rarer link headers ---------------------------------------------------------------------------
+
+
+def is_v6(frame: Frame) -> bool:
+    return ethertype(frame) == b"\x86\xdd"
+
+
+def snap(frame: Frame) -> bytes:
+    return b"\xaa\xaa\x03\0\0\0" + ethertype(frame)
+
+
+def behind(header):
+    """Frames with `header(frame)` before the IP packet."""
+    return lambda frame: Frame.whole(frame.time_ns, header(frame) + inner(frame))
+
+
+def loopback(order: str, v6: int):
+    return behind(lambda frame: struct.pack(order + "I", v6 if is_v6(frame) else 2))
+
+
+def ppp(frame: Frame) -> bytes:
+    return b"\x00\x57" if is_v6(frame) else b"\x00\x21"
+
+
+def cisco(frame: Frame) -> bytes:
+    return b"\x0f\x00" + ethertype(frame)
+
+
+def frame_relay(frame: Frame) -> bytes:
+    """RFC 2427: the address of DLCI 102, then control and NLPID."""
+    return b"\x18\x61\x03" + (b"\x8e" if is_v6(frame) else b"\xcc")
+
+
+def wlan(frame: Frame) -> bytes:
+    """An unencrypted QoS data frame: from the station to the access point, or back."""
+    station, access_point, far = frame.data[6:12], b"\x02\0\0\0\0\x01", frame.data[0:6]
+    if sent_by_pc(frame):
+        return b"\x88\x01\0\0" + access_point + station + far + b"\x10\0" + b"\0\0" + snap(frame)
+    return b"\x88\x02\0\0" + far + access_point + station + b"\x10\0" + b"\0\0" + snap(frame)
+
+
+def radiotap(frame: Frame) -> bytes:
+    """Time, flags and rate before the frame."""
+    return struct.pack("<BBHIQBB", 0, 0, 18, 0b111, frame.time_ns // 1000, 0, 12) + wlan(frame)
+
+
+def prism(frame: Frame) -> bytes:
+    return struct.pack("<II16s", 0x44, 144, b"wlan0") + bytes(120) + wlan(frame)
+
+
+def netfilter_log(frame: Frame) -> Frame:
+    def attribute(kind: int, value: bytes) -> bytes:
+        return struct.pack("<HH", len(value) + 4, kind) + value + bytes(-len(value) % 4)
+
+    head = struct.pack("!BBH", 10 if is_v6(frame) else 2, 0, 40)
+    before = attribute(1, ethertype(frame) + b"\x03\0") + attribute(10, b"\0") + attribute(5, struct.pack("!I", 2))
+    return Frame.whole(frame.time_ns, head + before + attribute(9, inner(frame)))
+
+
+def rarer(folder: "Folder", flows: list[Flow]) -> None:
+    """One flow of each IP version behind the headers that few captures have."""
+    kept = [flows[0], flows[2]]
+    frames = [frame for flow in kept for frame in flow.frames]
+
+    def add(file: str, about: str, link: int, wrap, **how) -> None:
+        wrapped = list(map(wrap, frames))
+        folder.add(file, pcap_bytes(wrapped, link, **how), about, [link], wrapped, kept)
+
+    add("loopback-le.pcap", "pcap, BSD loopback (0) of a little-endian macOS", NULL, loopback("<", 30))
+    add("loopback-be.pcap", "pcap, BSD loopback (0) of a big-endian FreeBSD", NULL, loopback(">", 28), order=">")
+    add("loopback-openbsd.pcap", "pcap, OpenBSD loopback (108)", LOOP, loopback(">", 24))
+    add("ppp.pcap", "pcap, PPP (9) without address and control", PPP, behind(ppp))
+    add("ppp-hdlc.pcap", "pcap, PPP in HDLC-like framing (50)", PPP_HDLC, behind(lambda frame: b"\xff\x03" + ppp(frame)))
+    add("cisco-hdlc.pcap", "pcap, Cisco HDLC (104)", C_HDLC, behind(cisco))
+    add("frame-relay.pcap", "pcap, Frame Relay (107) after RFC 2427", FRELAY, behind(frame_relay))
+    add("wlan.pcap", "pcap, IEEE 802.11 (105), unencrypted QoS data", IEEE802_11, behind(wlan))
+    add("wlan-radiotap.pcap", "pcap, IEEE 802.11 behind radiotap (127)", RADIOTAP, behind(radiotap))
+    add("wlan-prism.pcap", "pcap, IEEE 802.11 behind Prism (119)", PRISM, behind(prism))
+    add("netfilter-log.pcap", "pcap, netfilter log (239)", NFLOG, netfilter_log)
+    for file, order in (("modified-le.pcap", "<"), ("modified-be.pcap", ">")):
+        folder.add(file, modified_pcap_bytes(frames, ETHERNET, order), f"pcap with the modified record header, {'little' if order == '<' else 'big'}-endian",
+                   [ETHERNET], frames, kept)
 
 
 def nanoseconds(frames: list[Frame]) -> list[Frame]:
@@ -249,6 +335,7 @@ def compose(out: Path, scratch: Path, rustls: Path) -> Path:
     ng_simple(folder, flows)
     cut_files(folder, flows)
     garbage(folder, flows)
+    rarer(folder, flows)
     expected = {
         "composed_by": "pcaps/compose/compose.py",
         "captures": folder.captures,
@@ -260,3 +347,27 @@ def compose(out: Path, scratch: Path, rustls: Path) -> Path:
     }
     (target / "expected.json").write_text(json.dumps(expected, indent=1) + "\n")
     return target
+
+
+def recorded(target: Path) -> list[Flow]:
+    """The flows of an earlier recording, from the capture that holds them as they were."""
+    by_port: dict[int, list[Frame]] = {port: [] for _, _, _, port, _ in FLOWS}
+    for frame in read_pcap(target / "ethernet-us-le.pcap"):
+        parts = tcp_parts(frame.data)
+        if parts is not None:
+            by_port[parts[1] if parts[1] in by_port else parts[3]].append(frame)
+    return [Flow(name, source, port, server, by_port[port]) for name, _, source, port, server in FLOWS]
+
+
+def add_rarer(target: Path) -> None:
+    """Writes the captures of rarer link types from an earlier recording, and nothing else."""
+    folder = Folder(target)
+    rarer(folder, recorded(target))
+    expected = json.loads((target / "expected.json").read_text())
+    added = {capture["capture"] for capture in folder.captures}
+    expected["captures"] = [capture for capture in expected["captures"] if capture["capture"] not in added] + folder.captures
+    (target / "expected.json").write_text(json.dumps(expected, indent=1) + "\n")
+
+
+if __name__ == "__main__":
+    add_rarer(Path(sys.argv[1]))

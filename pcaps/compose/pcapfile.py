@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 ETHERNET, RAW, LINUX_SLL, IPV4, IPV6, LINUX_SLL2 = 1, 101, 113, 228, 229, 276
+NULL, PPP, PPP_HDLC, C_HDLC, IEEE802_11, FRELAY, LOOP, PRISM, RADIOTAP, NFLOG = 0, 9, 50, 104, 105, 107, 108, 119, 127, 239
 
 
 @dataclass(frozen=True)
@@ -49,6 +50,15 @@ def pcap_bytes(frames: list[Frame], link: int, order: str = "<", nanoseconds: bo
     for frame in frames:
         seconds, rest = divmod(frame.time_ns, 10**9)
         parts.append(struct.pack(order + "IIII", seconds, rest // unit, len(frame.data), frame.wire_length) + frame.data)
+    return b"".join(parts)
+
+
+def modified_pcap_bytes(frames: list[Frame], link: int, order: str = "<") -> bytes:
+    """A pcap file with the modified record header: interface index, protocol, packet type and padding behind the usual one."""
+    parts = [struct.pack(order + "IHHiIII", 0xA1B2CD34, 2, 4, 0, 0, 65535, link)]
+    for frame in frames:
+        seconds, rest = divmod(frame.time_ns, 10**9)
+        parts.append(struct.pack(order + "IIIIIHBB", seconds, rest // 1000, len(frame.data), frame.wire_length, 2, 0x0800, 0, 0) + frame.data)
     return b"".join(parts)
 
 

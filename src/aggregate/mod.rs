@@ -7,6 +7,7 @@ mod bytes;
 mod conservation;
 mod event;
 mod exposure;
+mod home_hint;
 mod judgement;
 mod ledger;
 mod resolver;
@@ -18,6 +19,7 @@ pub use event::{
     FlowReported, FrameRef, ListRef, MessageObserved, Ordinal, TextRef,
 };
 pub use exposure::{Contacts, EvidenceSample, Exposure, ExposureKey, Exposures};
+pub use home_hint::{HomeHint, ProposedHome};
 pub use judgement::{Judgement, Weighed};
 pub use ledger::{Ledger, LedgerCounters};
 pub use resolver::{MemoryLimits, Remembered, Resolved, ResolverMemory};

@@ -67,7 +67,12 @@ pub(super) fn discover(paths: &[PathBuf]) -> (Vec<Found>, Passed) {
             .filter(|file| path.as_os_str() != "-" && file.is_file())
             .map(std::fs::Metadata::len);
         if let (Some(_), Ok(file)) = (size, &metadata) {
-            walk.seen.insert((file.dev(), file.ino()));
+            let identity = (file.dev(), file.ino());
+            if walk.in_folders.contains(&identity) {
+                walk.passed.repeated += 1;
+                continue;
+            }
+            walk.seen.insert(identity);
         }
         let mut found = Found {
             path: path.clone(),
@@ -87,12 +92,19 @@ pub(super) fn discover(paths: &[PathBuf]) -> (Vec<Found>, Passed) {
     (walk.found, walk.passed)
 }
 
+/// Whether a file holds a capture that can be read.
+pub fn is_capture(path: &Path) -> bool {
+    std::fs::metadata(path).is_ok_and(|file| file.is_file()) && Input::first_time(path).is_ok()
+}
+
 #[derive(Default)]
 struct Walk {
     found: Vec<Found>,
     passed: Passed,
     /// Device and number of the files found.
     seen: HashSet<(u64, u64)>,
+    /// Of those found in folders: what was named twice is read twice, as it was said.
+    in_folders: HashSet<(u64, u64)>,
 }
 
 impl Walk {
@@ -131,10 +143,12 @@ impl Walk {
     }
 
     fn file(&mut self, argument: &Path, path: PathBuf, metadata: &std::fs::Metadata) {
-        if !self.seen.insert((metadata.dev(), metadata.ino())) {
+        let identity = (metadata.dev(), metadata.ino());
+        if !self.seen.insert(identity) {
             self.passed.repeated += 1;
             return;
         }
+        self.in_folders.insert(identity);
         match Input::first_time(&path) {
             Err(CaptureError::NotACapture { .. } | CaptureError::Empty { .. }) => {
                 self.no_capture(path);
@@ -186,13 +200,10 @@ fn parent_of(path: &Path) -> &Path {
 
 /// The last name of a folder, of the real one where it is written as `.` or `..`.
 fn name_of(folder: &Path) -> String {
-    let real;
-    let name = match folder.file_name() {
-        Some(name) => name,
-        None => {
-            real = folder.canonicalize().unwrap_or_default();
-            real.file_name().unwrap_or(OsStr::new("/"))
-        }
-    };
+    if let Some(name) = folder.file_name() {
+        return name.to_string_lossy().into_owned();
+    }
+    let real = folder.canonicalize().unwrap_or_default();
+    let name = real.file_name().unwrap_or(OsStr::new("/"));
     name.to_string_lossy().into_owned()
 }

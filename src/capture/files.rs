@@ -4,7 +4,7 @@ use std::collections::{HashMap, VecDeque};
 use std::path::PathBuf;
 
 use super::discover::{Found, Passed, discover};
-use super::input::Input;
+use super::input::{Head, Input};
 use super::manifest::Manifest;
 use super::merge::{Active, Due, Merge, Staged, Waiting};
 use super::{
@@ -50,6 +50,10 @@ pub struct CaptureFiles {
 impl CaptureFiles {
     /// A source over `paths` in one world without a site: files, directories with all below them, and `-` for standard
     /// input. What cannot be read is in the reports.
+    #[allow(
+        clippy::needless_pass_by_value,
+        reason = "the list is the source's from here on"
+    )]
     pub fn new(paths: Vec<PathBuf>) -> Self {
         let (found, passed) = discover(&paths);
         let scopes = vec![0; found.len()];
@@ -70,18 +74,15 @@ impl CaptureFiles {
                 } else {
                     file.path.to_string_lossy().into_owned()
                 };
-                *scope = match known.get(&site) {
-                    Some(scope) => *scope,
-                    None => {
-                        let scope =
-                            u16::try_from(sites.len()).map_err(|_| CaptureError::TooManySites {
-                                path: file.path.clone(),
-                            })?;
-                        known.insert(site.clone(), scope);
-                        sites.push(site);
-                        scope
-                    }
-                };
+                if let Some(known) = known.get(&site) {
+                    *scope = *known;
+                    continue;
+                }
+                *scope = u16::try_from(sites.len()).map_err(|_| CaptureError::TooManySites {
+                    path: file.path.clone(),
+                })?;
+                known.insert(site.clone(), *scope);
+                sites.push(site);
             }
         }
         Ok(Self::over(found, &scopes, sites, passed, options.isolate))
@@ -274,13 +275,13 @@ impl CaptureFiles {
         {
             batch.descriptors.push(descriptor(
                 &head,
-                file,
+                file.scope,
                 &mut self.clock,
                 &mut self.next_seq,
-                &mut self.manifest,
             ));
             file.input.advance();
         }
+        self.manifest.frames(file.report, &batch.descriptors);
     }
 
     /// Copies frames of the active files in their order, until a frame is later than `until` or a file ends.
@@ -296,13 +297,9 @@ impl CaptureFiles {
                 if until.is_some_and(|until| head.time > until) {
                     return self.staged.seal();
                 }
-                let descriptor = descriptor(
-                    &head,
-                    file,
-                    &mut self.clock,
-                    &mut self.next_seq,
-                    &mut self.manifest,
-                );
+                let descriptor = descriptor(&head, file.scope, &mut self.clock, &mut self.next_seq);
+                self.manifest
+                    .frames(file.report, std::slice::from_ref(&descriptor));
                 let frame = file.input.storage().bytes().get(head.start..);
                 let frame = frame.and_then(|rest| rest.get(..head.record.captured_len as usize));
                 self.staged.push(descriptor, frame.unwrap_or_default());
@@ -319,16 +316,14 @@ impl CaptureFiles {
 /// Gives the next frame of a file its place in the whole input.
 #[inline]
 fn descriptor(
-    head: &super::input::Head,
-    file: &Active,
+    head: &Head,
+    scope: u16,
     clock: &mut StreamClock,
     next_seq: &mut u64,
-    manifest: &mut Manifest,
 ) -> FrameDescriptor {
     let record = &head.record;
     let seq = *next_seq;
     *next_seq += 1;
-    manifest.frame(file.report, seq, record.timestamp, record.link_type);
     FrameDescriptor {
         offset: head.start as u64,
         seq,
@@ -337,7 +332,7 @@ fn descriptor(
         captured_len: record.captured_len,
         wire_len: record.wire_len,
         link_type: record.link_type,
-        scope: file.scope,
+        scope,
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use super::{Compression, Damage, FileFormat, LinkType};
+use super::{Compression, Damage, FileFormat, FrameDescriptor, LinkType};
 use crate::model::Timestamp;
 
 /// Runs kept over all inputs: files that are merged frame by frame begin a run with every change. Beyond it the frames are
@@ -66,42 +66,48 @@ pub(super) struct Manifest {
 }
 
 impl Manifest {
-    /// Counts one frame of the input `index`.
-    #[inline]
-    pub fn frame(&mut self, index: usize, seq: u64, timestamp: Timestamp, link_type: LinkType) {
-        let Some(report) = self.reports.get_mut(index) else {
+    /// Counts frames of the input `index` that follow each other, there and in the whole.
+    pub fn frames(&mut self, index: usize, frames: &[FrameDescriptor]) {
+        let (Some(report), Some(first)) = (self.reports.get_mut(index), frames.first()) else {
             return;
         };
+        let count = frames.len() as u64;
         match report.runs.last_mut() {
             Some(run)
-                if run.first_seq + run.frames == seq
+                if run.first_seq + run.frames == first.seq
                     && run.first_frame + run.frames == report.frames =>
             {
-                run.frames += 1;
+                run.frames += count;
             }
             _ if self.runs < RUNS_MAX => {
                 self.runs += 1;
                 report.runs.push(Run {
-                    first_seq: seq,
+                    first_seq: first.seq,
                     first_frame: report.frames,
-                    frames: 1,
+                    frames: count,
                 });
             }
-            _ => self.refused += 1,
+            _ => self.refused += count,
         }
         if report.frames == 0 {
-            report.first_seq = seq;
-            report.first_time = Some(timestamp);
-            report.last_time = Some(timestamp);
+            report.first_seq = first.seq;
         }
-        report.first_time = report.first_time.min(Some(timestamp));
-        report.last_time = report.last_time.max(Some(timestamp));
-        if report.link_types.last() != Some(&link_type)
-            && !report.link_types.contains(&link_type)
-            && report.link_types.len() < LINK_TYPES_MAX
-        {
-            report.link_types.push(link_type);
+        report.frames += count;
+        let (mut earliest, mut latest) = (
+            report.first_time.unwrap_or(first.timestamp),
+            report.last_time.unwrap_or(first.timestamp),
+        );
+        for frame in frames {
+            earliest = earliest.min(frame.timestamp);
+            latest = latest.max(frame.timestamp);
+            if report.link_types.last() != Some(&frame.link_type)
+                && !report.link_types.contains(&frame.link_type)
+                && report.link_types.len() < LINK_TYPES_MAX
+            {
+                report.link_types.push(frame.link_type);
+            }
         }
-        report.frames += 1;
+        report.first_time = Some(earliest);
+        report.last_time = Some(latest);
     }
 }

@@ -88,7 +88,7 @@ fn marks(source: &mut CaptureFiles, capacity: usize) -> Vec<u8> {
 fn two_halves_are_one_whole_from_the_first_frame_on() {
     let whole: Vec<Mark> = (0..200u64).map(|n| (n * 70 + n % 3, n as u8)).collect();
     for half in [
-        (|n: usize| n % 2 == 0) as fn(usize) -> bool,
+        (|n: usize| n.is_multiple_of(2)) as fn(usize) -> bool,
         |n| n % 7 < 3,
         |n| n % 50 < 25,
     ] {
@@ -239,7 +239,7 @@ fn compression_does_not_show_whatever_its_pieces() {
 #[test]
 fn a_compressed_file_cut_or_damaged_keeps_what_was_before() {
     let frames: Vec<Mark> = (0..30_000u64)
-        .map(|n| (n * 100, (n * n >> 3) as u8))
+        .map(|n| (n * 100, ((n * n) >> 3) as u8))
         .collect();
     let plain = capture(&frames);
     let folder = Folder::new();
@@ -312,7 +312,8 @@ fn a_directory_is_every_capture_below_it() {
     std::os::unix::fs::symlink(&inside, inside.join("a/loop")).unwrap();
     std::os::unix::fs::symlink(inside.join("b/2.cap"), inside.join("latest")).unwrap();
     std::os::unix::fs::symlink("nowhere", inside.join("dangling.pcap")).unwrap();
-    let mut source = CaptureFiles::new(vec![inside.clone()]);
+    let again = inside.join("b/2.cap");
+    let mut source = CaptureFiles::new(vec![inside.clone(), again]);
     assert_eq!(marks(&mut source, 64), [1, 2]);
     let errors: Vec<_> = source
         .reports()
@@ -327,7 +328,7 @@ fn a_directory_is_every_capture_below_it() {
     );
     let passed = source.passed();
     assert_eq!((passed.not_captures, passed.hidden), (2, 1));
-    assert_eq!((passed.folder_links, passed.repeated), (1, 1));
+    assert_eq!((passed.folder_links, passed.repeated), (1, 2));
     assert_eq!(
         passed.names,
         [inside.join("empty"), inside.join("notes.pcap")]
@@ -337,7 +338,8 @@ fn a_directory_is_every_capture_below_it() {
 #[test]
 fn sites_come_from_the_option_or_the_folder() {
     let folder = Folder::new();
-    let one = folder.add("net/berlin/x.pcap", &capture(&[(1, 1)]));
+    let one = folder.add("other/berlin/w.pcap", &capture(&[(1, 1)]));
+    folder.add("net/berlin/x.pcap", &capture(&[(1, 1)]));
     folder.add("net/paris/2024/y.pcap", &capture(&[(2, 2)]));
     folder.add("net/z.pcap", &capture(&[(3, 3)]));
     let paths = [folder.path().join("net"), one];

@@ -21,7 +21,7 @@ use std::sync::Arc;
 
 pub use clock::{ClockStats, StreamClock};
 pub use digest::sha256_of;
-pub use discover::Passed;
+pub use discover::{Passed, is_capture};
 pub use files::{CaptureFiles, InputOptions};
 pub use manifest::{FileReport, Run};
 
@@ -361,12 +361,14 @@ impl Walker {
     }
 }
 
-/// Walks any bytes as a capture and checks that every frame lies inside them: the target that fuzzing calls.
+/// Walks any bytes as a capture and checks that every frame lies inside them, and that reading them in small pieces, after
+/// decompression where they are compressed, finds the same frames: the target that fuzzing calls.
 ///
 /// # Panics
 ///
 /// When what it checks does not hold.
 pub fn fuzz_capture(bytes: &[u8]) -> usize {
+    let in_pieces = frames_in_pieces(bytes);
     let Some((mut walker, mut position)) = Walker::open(bytes) else {
         return 0;
     };
@@ -388,7 +390,22 @@ pub fn fuzz_capture(bytes: &[u8]) -> usize {
             Step::End | Step::Damaged(..) => break,
         }
     }
+    assert!(in_pieces == Some(frames));
     frames
+}
+
+/// Frames found by reading 64 bytes at a time; `None` for what is no capture.
+fn frames_in_pieces(bytes: &[u8]) -> Option<usize> {
+    let source = Box::new(std::io::Cursor::new(bytes.to_vec()));
+    let mut input = input::Input::from_stream(std::path::Path::new("-"), source, 64).ok()?;
+    let mut frames = 0;
+    while let Some(head) = input.head() {
+        let frame = input.storage().bytes().get(head.start..);
+        assert!(frame.is_some_and(|rest| rest.len() >= head.record.captured_len as usize));
+        frames += 1;
+        input.advance();
+    }
+    Some(frames)
 }
 
 #[cfg(test)]

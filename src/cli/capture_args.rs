@@ -1,6 +1,7 @@
 //! What `replay` and `names` share: the captures, and how they are read.
 
 use std::collections::HashMap;
+use std::fmt::Write as _;
 use std::io::Write;
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::MetadataExt;
@@ -11,10 +12,11 @@ use anyhow::Context as _;
 use clap::Args;
 
 use super::progress::{Progress, Watched};
-use crate::aggregate::EventRef;
+use crate::aggregate::{EventRef, HomeHint, ProposedHome};
 use crate::attribute::Ruleset;
 use crate::capture::{
-    CaptureFiles, DamageKind, FileReport, FrameBatch, FrameDescriptor, PacketSource, SourceState,
+    CaptureFiles, Compression, DamageKind, FileReport, FrameBatch, FrameDescriptor, InputOptions,
+    PacketSource, SourceState, is_capture, sha256_of,
 };
 use crate::config::{Configuration, Flags, SYSTEM_FILE};
 use crate::model::printable;
@@ -22,8 +24,12 @@ use crate::pipeline::{self, EventSink, Outcome, Settings};
 
 /// Captures and how to read them.
 #[derive(Debug, Args)]
+#[allow(
+    clippy::struct_excessive_bools,
+    reason = "each is an option of the command line"
+)]
 pub struct CaptureArgs {
-    /// Capture files (pcap or pcapng), read in this order as one input; - is standard input.
+    /// Captures (pcap or pcapng, plain, gzip or zstd) or folders of them, read together as one input; - is standard input.
     #[arg(value_name = "PATH", required = true)]
     pub paths: Vec<PathBuf>,
 
@@ -34,6 +40,18 @@ pub struct CaptureArgs {
     /// A network of yours, as in 203.0.113.0/24; may be repeated. Replaces the default: private addresses of IPv4 and IPv6.
     #[arg(long = "home-net", value_name = "NETWORK")]
     pub home_networks: Vec<String>,
+
+    /// Name of the site where everything was captured.
+    #[arg(long, value_name = "NAME", conflicts_with = "site_from_path")]
+    pub site: Option<String>,
+
+    /// Each capture's folder names its site: the same address at two sites is two hosts.
+    #[arg(long)]
+    pub site_from_path: bool,
+
+    /// Each capture is a world of its own: own time, own flows, own site unless one is given.
+    #[arg(long)]
+    pub isolate: bool,
 
     /// Folder of rule files that add to the built-in rules or replace those of the same vendor.
     #[arg(long, value_name = "DIR")]
@@ -63,6 +81,10 @@ pub struct CaptureArgs {
     #[arg(long, value_name = "BYTES", hide_short_help = true)]
     pub handshake_bytes_max: Option<usize>,
 
+    /// Add the SHA-256 of each capture to the JSON report; reads them once more.
+    #[arg(long, hide_short_help = true)]
+    pub digest: bool,
+
     /// No progress on standard error.
     #[arg(long, short)]
     pub quiet: bool,
@@ -74,6 +96,10 @@ pub struct Run {
     pub outcome: Outcome,
     /// The source, for what became of each file.
     pub source: CaptureFiles,
+    /// What became of each file, with digests where they were asked for.
+    pub reports: Vec<FileReport>,
+    /// Which networks may be home, where hardly a flow has a home side.
+    pub home_hint: Option<ProposedHome>,
 }
 
 impl CaptureArgs {
@@ -148,31 +174,76 @@ impl CaptureArgs {
         batch_frames: usize,
         mut each: impl FnMut(&FrameDescriptor, &[u8]) -> std::io::Result<()>,
     ) -> anyhow::Result<()> {
-        let mut source = CaptureFiles::new(self.paths.clone());
+        let mut source = CaptureFiles::with_options(&self.paths, &self.input_options())?;
         let mut batch = FrameBatch::with_capacity(batch_frames);
-        while source.next_batch(&mut batch)? == SourceState::Filled {
-            let bytes = batch.storage.bytes();
-            for descriptor in &batch.descriptors {
-                let start = descriptor.offset as usize;
-                let end = start + descriptor.captured_len as usize;
-                each(descriptor, bytes.get(start..end).unwrap_or_default())?;
+        loop {
+            while source.next_batch(&mut batch)? == SourceState::Filled {
+                let bytes = batch.storage.bytes();
+                for descriptor in &batch.descriptors {
+                    let start = descriptor.offset as usize;
+                    let end = start + descriptor.captured_len as usize;
+                    each(descriptor, bytes.get(start..end).unwrap_or_default())?;
+                }
+            }
+            if !source.next_world() {
+                return Ok(());
             }
         }
-        Ok(())
+    }
+
+    /// The captures, found and ready to be read.
+    pub fn source(&self) -> anyhow::Result<CaptureFiles> {
+        self.refuse_or_warn_of_repetition()?;
+        Ok(CaptureFiles::with_options(
+            &self.paths,
+            &self.input_options(),
+        )?)
     }
 
     /// Reads everything; `sink` hears all events in order.
-    pub fn read(&self, settings: &Settings, sink: &mut dyn EventSink) -> anyhow::Result<Run> {
-        self.refuse_or_warn_of_repetition()?;
-        let progress = Progress::start(&self.paths, self.quiet);
-        let mut source = Watched::new(CaptureFiles::new(self.paths.clone()), progress.as_ref());
-        let outcome = pipeline::replay(&mut source, settings, sink);
+    pub fn read(
+        &self,
+        source: CaptureFiles,
+        settings: &Settings,
+        sink: &mut dyn EventSink,
+    ) -> anyhow::Result<Run> {
+        let progress = Progress::start(source.bytes_total(), self.quiet);
+        let mut source = Watched::new(source, progress.as_ref());
+        let mut home_hint = HomeHint::default();
+        let mut sink = SinkFn(|event: EventRef<'_>| {
+            if let EventRef::Opened(opened) = event {
+                home_hint.opened(opened);
+            }
+            sink.event(event)
+        });
+        let mut outcome = Outcome::default();
+        loop {
+            outcome += &pipeline::replay(&mut source, settings, &mut sink)?;
+            if !source.next_world() {
+                break;
+            }
+        }
         let source = source.into_inner();
         drop(progress);
+        let mut reports = source.reports().to_vec();
+        if self.digest {
+            add_digests(&mut reports);
+        }
         Ok(Run {
-            outcome: outcome?,
+            outcome,
             source,
+            reports,
+            home_hint: home_hint.proposed(),
         })
+    }
+
+    /// How sites and worlds are made of the captures.
+    pub fn input_options(&self) -> InputOptions {
+        InputOptions {
+            site: self.site.clone(),
+            site_from_path: self.site_from_path,
+            isolate: self.isolate,
+        }
     }
 }
 
@@ -185,8 +256,10 @@ pub fn refuse_to_overwrite(path: &Path, captures: &[PathBuf]) -> anyhow::Result<
     };
     if let Some(output) = identity(path) {
         for capture in captures {
+            // In a folder it may be one of the captures there.
+            let inside = capture.is_dir() && is_capture(path) && lies_in(path, capture);
             anyhow::ensure!(
-                identity(capture) != Some(output),
+                identity(capture) != Some(output) && !inside,
                 "{}: is one of the captures; give another file to write to",
                 path.display()
             );
@@ -195,10 +268,111 @@ pub fn refuse_to_overwrite(path: &Path, captures: &[PathBuf]) -> anyhow::Result<
     Ok(())
 }
 
-/// Says on standard error what could not be read. True if that is anything.
-pub fn report_inputs(reports: &[FileReport]) -> bool {
-    let mut incomplete = false;
+fn lies_in(path: &Path, folder: &Path) -> bool {
+    match (path.canonicalize(), folder.canonicalize()) {
+        (Ok(path), Ok(folder)) => path.starts_with(folder),
+        _ => false,
+    }
+}
+
+/// A file that has changed since it was read, or is no file, has no digest.
+fn add_digests(reports: &mut [FileReport]) {
+    for report in reports {
+        let is_file = std::fs::metadata(&report.path).is_ok_and(|file| file.is_file());
+        if is_file && report.path.as_os_str() != "-" {
+            report.sha256 = sha256_of(&report.path).ok();
+        }
+    }
+}
+
+/// Says on standard error what could not be read and what was passed over. True if any of it should have been read.
+pub fn report_inputs(run: &Run) -> bool {
     let mut stderr = std::io::stderr().lock();
+    let incomplete = report_damage(&run.reports, &mut stderr);
+    report_passed(&run.source, &mut stderr);
+    if run.reports.is_empty() {
+        let _ = writeln!(
+            stderr,
+            "avscope: no capture was found; name a capture or a folder that holds some"
+        );
+        return true;
+    }
+    if let Some(hint) = &run.home_hint {
+        let _ = writeln!(stderr, "avscope: {}", home_net_words(hint));
+    }
+    incomplete
+}
+
+/// What the user may have meant by home, as a command line has it.
+fn home_net_words(hint: &ProposedHome) -> String {
+    let (outbound, transit) = (hint.outbound_flows, hint.transit_flows);
+    let of = outbound + transit;
+    let mut words = format!(
+        "WARNING: only {outbound} of {of} flows that leave or pass have one side in the home networks"
+    );
+    if hint.networks.is_empty() {
+        words.push_str("; name yours with --home-net NETWORK");
+    } else {
+        let networks = hint.networks.iter();
+        let options: Vec<_> = networks.map(|net| format!("--home-net {net}")).collect();
+        let _ = write!(
+            words,
+            "; {} of the others begin in these networks: if they are yours, add {}",
+            hint.flows_of_networks,
+            options.join(" ")
+        );
+    }
+    words
+}
+
+fn report_passed(source: &CaptureFiles, stderr: &mut impl Write) {
+    let passed = source.passed();
+    if passed.not_captures > 0 {
+        let names: Vec<_> = passed.names.iter().map(|path| shown(path)).collect();
+        let more = passed.not_captures - names.len() as u64;
+        let more = if more > 0 {
+            format!(", and {more} more")
+        } else {
+            String::new()
+        };
+        let _ = writeln!(
+            stderr,
+            "avscope: not a capture, passed over: {}{more}",
+            names.join(", ")
+        );
+    }
+    if passed.folder_links > 0 {
+        let _ = writeln!(
+            stderr,
+            "avscope: {} links to folders were not followed; name the folders to read them",
+            passed.folder_links
+        );
+    }
+    if passed.repeated > 0 {
+        let _ = writeln!(
+            stderr,
+            "avscope: {} captures in folders have a second name, and were read once",
+            passed.repeated
+        );
+    }
+    if source.files_waited() > 0 {
+        let _ = writeln!(
+            stderr,
+            "avscope: {} captures run at the same time as too many others and were merged late; read fewer at a time",
+            source.files_waited()
+        );
+    }
+    if source.runs_refused() > 0 {
+        let _ = writeln!(
+            stderr,
+            "avscope: the captures change too often to list the place of every frame: {} frames are not in the manifest",
+            source.runs_refused()
+        );
+    }
+}
+
+fn report_damage(reports: &[FileReport], stderr: &mut impl Write) -> bool {
+    let mut incomplete = false;
     for report in reports {
         let path = shown(&report.path);
         if let Some(error) = &report.error {
@@ -209,7 +383,8 @@ pub fn report_inputs(reports: &[FileReport]) -> bool {
             incomplete = true;
             let _ = writeln!(
                 stderr,
-                "avscope: {path}: offset {}: {}; the {} frames before it were processed",
+                "avscope: {path}: {} {}: {}; the {} frames before it were processed",
+                where_it_is(damage.kind, report),
                 damage.offset,
                 what_happened(damage.kind),
                 report.frames
@@ -217,6 +392,20 @@ pub fn report_inputs(reports: &[FileReport]) -> bool {
         }
     }
     incomplete
+}
+
+/// In which bytes the offset of damage counts.
+fn where_it_is(kind: DamageKind, report: &FileReport) -> &'static str {
+    let compression = matches!(
+        kind,
+        DamageKind::CompressionCutShort | DamageKind::CompressionCorrupt
+    );
+    let plain = matches!(report.compression, None | Some(Compression::None));
+    if plain || compression {
+        "offset"
+    } else {
+        "offset in the decompressed capture"
+    }
 }
 
 /// A path that cannot move the cursor of a terminal.

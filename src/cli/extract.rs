@@ -13,6 +13,7 @@ use clap::{ArgGroup, Args};
 use super::capture_args::{CaptureArgs, SinkFn, refuse_to_overwrite, report_inputs};
 use super::{EXIT_ERROR, EXIT_INPUT_INCOMPLETE, EXIT_OK};
 use crate::aggregate::{EventRef, Ledger};
+use crate::capture::CaptureFiles;
 use crate::geo::{Countries, OperatorTable};
 use crate::pipeline::{FlowLocator, Settings};
 use crate::report::exposure_id;
@@ -107,6 +108,7 @@ fn find(
     let mut locator = FlowLocator::default();
     let mut frames = BTreeSet::new();
     let run = args.captures.read(
+        args.captures.source()?,
         settings,
         &mut SinkFn(|event: EventRef<'_>| {
             ledger.event(event);
@@ -120,7 +122,7 @@ fn find(
     )?;
     if let Some(id) = &args.exposure {
         for (key, exposure) in ledger.exposures().iter() {
-            if exposure_id(key, &settings.rules, &[]) != *id {
+            if exposure_id(key, &settings.rules, run.source.sites()) != *id {
                 continue;
             }
             for sample in &exposure.samples {
@@ -138,6 +140,7 @@ fn find(
     if locator.is_unbounded() {
         // Second reading: a later flow between the same ends is another flow.
         args.captures.read(
+            CaptureFiles::with_options(&args.captures.paths, &args.captures.input_options())?,
             settings,
             &mut SinkFn(|event: EventRef<'_>| {
                 if let EventRef::Opened(opened) = event {
@@ -147,7 +150,7 @@ fn find(
             }),
         )?;
     }
-    let incomplete = report_inputs(run.source.reports());
+    let incomplete = report_inputs(&run);
     let found = !locator.is_empty();
     Ok((found.then_some(locator), frames, incomplete))
 }

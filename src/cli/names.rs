@@ -52,13 +52,14 @@ pub fn run(args: &NamesArgs) -> anyhow::Result<ExitCode> {
     let settings = configuration.settings(args.captures.ruleset(&configuration)?)?;
     let mut names = Names::default();
     let run = args.captures.read(
+        args.captures.source()?,
         &settings,
         &mut SinkFn(|event: crate::aggregate::EventRef<'_>| {
             names.event(event);
             Ok(())
         }),
     )?;
-    let incomplete = report_inputs(run.source.reports());
+    let incomplete = report_inputs(&run);
     write(args.format, &names).context("cannot write the names")?;
     if names.refused > 0 {
         let _ = writeln!(

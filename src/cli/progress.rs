@@ -1,17 +1,19 @@
 //! A source → the same source, with its progress on a terminal.
 
 use std::io::{IsTerminal, Write};
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-use crate::capture::{CaptureError, FrameBatch, PacketSource, SourceState};
+use crate::capture::{CaptureError, CaptureFiles, FrameBatch, PacketSource, SourceState};
 
 /// Before this much time has passed, a run is not long.
 const FIRST_AFTER: Duration = Duration::from_secs(1);
 const EVERY: Duration = Duration::from_millis(250);
+
+/// Batches after which the bytes read are asked for: of many open files that is a sum.
+const BATCHES: u32 = 64;
 
 #[derive(Debug, Default)]
 struct Counts {
@@ -28,21 +30,12 @@ pub struct Progress {
 }
 
 impl Progress {
-    /// Begins, if standard error is a terminal and nobody asked for quiet.
-    pub fn start(paths: &[PathBuf], quiet: bool) -> Option<Self> {
+    /// Begins, if standard error is a terminal and nobody asked for quiet. `total` is the size of all inputs as they lie
+    /// there, unknown for streams: then no share and no time left is shown.
+    pub fn start(total: Option<u64>, quiet: bool) -> Option<Self> {
         if quiet || !std::io::stderr().is_terminal() {
             return None;
         }
-        // Unknown for streams: then no share and no time left is shown.
-        let total = paths
-            .iter()
-            .map(|path| {
-                std::fs::metadata(path)
-                    .ok()
-                    .filter(std::fs::Metadata::is_file)
-                    .map(|meta| meta.len())
-            })
-            .sum::<Option<u64>>();
         let counts = Arc::new(Counts::default());
         let shared = Arc::clone(&counts);
         let thread = std::thread::spawn(move || show(&shared, total));
@@ -83,69 +76,92 @@ fn show(counts: &Counts, total: Option<u64>) {
         if begin.elapsed() < FIRST_AFTER {
             continue;
         }
-        let (frames, bytes) = (
+        let line = line(
             counts.frames.load(Ordering::Relaxed),
             counts.bytes.load(Ordering::Relaxed),
+            total,
+            begin.elapsed(),
         );
-        let seconds = begin.elapsed().as_secs_f64();
-        let rate = frames as f64 / seconds / 1e6;
-        let line = match total.filter(|total| *total > 0) {
-            Some(total) => {
-                let share = (bytes as f64 / total as f64).min(1.0);
-                let left = if share > 0.0 {
-                    seconds * (1.0 - share) / share
-                } else {
-                    0.0
-                };
-                format!(
-                    "{frames} frames, {rate:.2} M/s, {:.0} %, {left:.0} s left",
-                    share * 100.0
-                )
-            }
-            None => format!("{frames} frames, {rate:.2} M/s"),
-        };
         let _ = write!(stderr, "\r\x1b[K{line}");
         let _ = stderr.flush();
         shown = true;
     }
 }
 
-/// Counts what passes.
-#[derive(Debug)]
-pub struct Watched<S> {
-    source: S,
-    counts: Option<Arc<Counts>>,
+fn line(frames: u64, bytes: u64, total: Option<u64>, elapsed: Duration) -> String {
+    let seconds = elapsed.as_secs_f64();
+    let rate = frames as f64 / seconds / 1e6;
+    let Some(total) = total.filter(|total| *total > 0) else {
+        return format!("{frames} frames, {rate:.2} M/s");
+    };
+    let share = (bytes as f64 / total as f64).min(1.0);
+    let left = if share > 0.0 {
+        format!(", {:.0} s left", seconds * (1.0 - share) / share)
+    } else {
+        String::new()
+    };
+    format!(
+        "{frames} frames, {rate:.2} M/s, {:.0} %{left}",
+        share * 100.0
+    )
 }
 
-impl<S: PacketSource> Watched<S> {
+/// Counts what passes.
+#[derive(Debug)]
+pub struct Watched {
+    source: CaptureFiles,
+    counts: Option<Arc<Counts>>,
+    batches: u32,
+}
+
+impl Watched {
     /// Watches `source` for `progress`.
-    pub fn new(source: S, progress: Option<&Progress>) -> Self {
+    pub fn new(source: CaptureFiles, progress: Option<&Progress>) -> Self {
         Self {
             source,
             counts: progress.map(|progress| Arc::clone(&progress.counts)),
+            batches: 0,
         }
     }
 
+    /// Goes on to the next world, if there is one.
+    pub fn next_world(&mut self) -> bool {
+        self.source.next_world()
+    }
+
     /// The source again.
-    pub fn into_inner(self) -> S {
+    pub fn into_inner(self) -> CaptureFiles {
         self.source
     }
 }
 
-impl<S: PacketSource> PacketSource for Watched<S> {
+impl PacketSource for Watched {
     fn next_batch(&mut self, batch: &mut FrameBatch) -> Result<SourceState, CaptureError> {
         let state = self.source.next_batch(batch)?;
         if let Some(counts) = &self.counts {
-            let bytes: u64 = batch
-                .descriptors
-                .iter()
-                .map(|frame| u64::from(frame.captured_len) + 16)
-                .sum();
             counts
                 .frames
                 .fetch_add(batch.descriptors.len() as u64, Ordering::Relaxed);
-            counts.bytes.fetch_add(bytes, Ordering::Relaxed);
+            if self.batches.is_multiple_of(BATCHES) {
+                counts
+                    .bytes
+                    .store(self.source.bytes_read(), Ordering::Relaxed);
+            }
+            self.batches = self.batches.wrapping_add(1);
         }
         Ok(state)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn share_and_time_left_are_those_of_the_bytes() {
+        let quarter = line(2_000_000, 250, Some(1000), Duration::from_secs(2));
+        assert_eq!(quarter, "2000000 frames, 1.00 M/s, 25 %, 6 s left");
+        let stream = line(2_000_000, 250, None, Duration::from_secs(2));
+        assert_eq!(stream, "2000000 frames, 1.00 M/s");
     }
 }

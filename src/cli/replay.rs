@@ -15,16 +15,22 @@ use crate::aggregate::Ledger;
 use crate::config::Flags;
 use crate::geo::{Countries, OperatorTable};
 use crate::pipeline::conservation;
-use crate::report::{self, Style, Summary};
+use crate::report::{self, Reading, Style, Summary};
 use crate::store::EventWriter;
 
 /// Read captures and report who talks to which security vendor.
 #[derive(Debug, Args)]
 #[command(
-    after_help = "Examples:\n  avscope replay office.pcap\n  avscope replay --format csv office.pcap > exposures.csv\n  \
+    after_help = "Examples:\n  avscope replay office.pcap\n  avscope replay captures/ yesterday.pcap.gz eth1.pcapng.zst\n  \
+    avscope replay --site-from-path sites/          (sites/berlin/*.pcap, sites/paris/*.pcap)\n  \
+    avscope replay --isolate samples/               (captures that have nothing to do with each other)\n  \
+    avscope replay --format csv office.pcap > exposures.csv\n  \
     avscope replay --events events.jsonl office.pcap\n  \
     avscope replay --events - office.pcap 2>summary.txt | jq 'select(.event_type == \"tls\")'\n  \
-    gzip -dc old.pcap.gz | avscope replay -\n\n\
+    ssh gateway tcpdump -w - | avscope replay -\n\n\
+    Contents decide, not names: pcap and pcapng, each plain, gzip or zstd. Folders are read with all below them; names\n\
+    that begin with a dot and links to folders are left out, and what is no capture is named at the end.\n\
+    All inputs are one: files are read in the order of their first packets and merged by time where they overlap.\n\n\
     With --events - the summary goes to standard error.\n\
     Exit code: 0 if all input was read, 4 if part of it could not be read, 1 if none could."
 )]
@@ -92,11 +98,13 @@ pub fn run(args: &ReplayArgs) -> anyhow::Result<ExitCode> {
     let events_path = args.events.as_deref();
     let events_path = events_path.or(configuration.output.events.path());
     let events = events_path.map(|path| open_events(path, &args.captures.paths));
-    let mut events = events
-        .transpose()?
-        .map(|out| EventWriter::new(out, rules, countries, Arc::clone(&operators)));
-
+    let source = args.captures.source()?;
+    let mut events = events.transpose()?.map(|out| {
+        let sites = source.sites().to_vec();
+        EventWriter::new(out, rules, countries, Arc::clone(&operators), sites)
+    });
     let run = args.captures.read(
+        source,
         &settings,
         &mut SinkFn(|event: crate::aggregate::EventRef<'_>| {
             ledger.event(event);
@@ -108,20 +116,22 @@ pub fn run(args: &ReplayArgs) -> anyhow::Result<ExitCode> {
     if let Some(events) = &mut events {
         events.flush().context("cannot write events")?;
     }
-    let conservation = conservation(&run.outcome, &ledger, run.source.reports());
+    let conservation = conservation(&run.outcome, &ledger, &run.reports);
     let holds = conservation.holds();
-    let summary = Summary::new(
+    let incomplete = report_inputs(&run);
+    let reading = Reading::of(&run.source, run.home_hint);
+    let mut summary = Summary::new(
         &ledger,
         run.outcome.frames,
         run.outcome.shards,
         conservation,
         run.source.clock_stats(),
-        run.source.reports().to_vec(),
+        run.reports,
         operators.dataset().clone(),
         settings.home.texts().to_vec(),
-        &[],
+        run.source.sites(),
     );
-    let incomplete = report_inputs(run.source.reports());
+    summary.reading = reading;
     let nothing_read = incomplete && summary.frames.frames == 0;
     if !nothing_read {
         write_summary(args.format, events_path, &summary).context("cannot write the report")?;

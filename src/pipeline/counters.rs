@@ -27,6 +27,24 @@ pub struct FrameCounters {
     pub outside_flow_bytes: u64,
 }
 
+impl std::ops::AddAssign<&FrameCounters> for FrameCounters {
+    fn add_assign(&mut self, other: &Self) {
+        self.frames += other.frames;
+        self.captured_bytes += other.captured_bytes;
+        self.packets += other.packets;
+        self.packet_bytes += other.packet_bytes;
+        self.fragments += other.fragments;
+        for (sum, more) in self.not_ip.iter_mut().zip(&other.not_ip) {
+            *sum += more;
+        }
+        for (sum, more) in self.undecodable.iter_mut().zip(&other.undecodable) {
+            *sum += more;
+        }
+        self.outside_flows.merge(&other.outside_flows);
+        self.outside_flow_bytes += other.outside_flow_bytes;
+    }
+}
+
 /// What one shard, or all of them, came to.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ShardCounters {

@@ -38,6 +38,25 @@ pub struct Outcome {
     pub end: Option<Timestamp>,
 }
 
+impl std::ops::AddAssign<&Outcome> for Outcome {
+    /// Adds what another world came to.
+    fn add_assign(&mut self, other: &Self) {
+        self.frames += &other.frames;
+        self.shards += &other.shards;
+        let workers = self.packets_by_worker.len();
+        self.packets_by_worker
+            .resize(workers.max(other.packets_by_worker.len()), 0);
+        for (sum, more) in self
+            .packets_by_worker
+            .iter_mut()
+            .zip(&other.packets_by_worker)
+        {
+            *sum += more;
+        }
+        self.end = self.end.max(other.end);
+    }
+}
+
 /// Why a replay ended early.
 #[derive(Debug, thiserror::Error)]
 pub enum ReplayError {

@@ -5,9 +5,9 @@ use std::io::Write;
 
 use serde::Serialize;
 
+use super::inputs::{self, Beside, HomeNetHint, Input};
 use super::{ExposureView, Summary};
 use crate::aggregate::Traffic;
-use crate::capture::DamageKind;
 use crate::decode::{NotIp, Undecodable};
 use crate::flow::FlowEndReason;
 use crate::geo::Dataset;
@@ -21,10 +21,13 @@ struct Document<'a> {
     schema_version: u32,
     /// The manifest: stands outside the promise that output does not depend on how an input is cut.
     inputs: Vec<Input<'a>>,
+    inputs_beside: Beside,
+    sites: &'a [String],
     ruleset: &'a str,
     country_dataset: &'a Dataset,
     operator_dataset: &'a Dataset,
     home_networks: &'a [String],
+    home_net_hint: Option<HomeNetHint>,
     exposures: &'a [ExposureView],
     exposures_refused: u64,
     attributed_without_home: u64,
@@ -40,22 +43,6 @@ struct Document<'a> {
     time: Time,
     conservation: Vec<Equation>,
     conservation_holds: bool,
-}
-
-#[derive(Serialize)]
-struct Input<'a> {
-    path: String,
-    first_seq: u64,
-    frames: u64,
-    bytes: u64,
-    damage: Option<Damage>,
-    error: Option<&'a str>,
-}
-
-#[derive(Serialize)]
-struct Damage {
-    kind: DamageKind,
-    offset: u64,
 }
 
 #[derive(Serialize)]
@@ -159,11 +146,14 @@ fn document(summary: &Summary) -> Document<'_> {
         .collect();
     Document {
         schema_version: SCHEMA_VERSION,
-        inputs: inputs(summary),
+        inputs: inputs::inputs(summary),
+        inputs_beside: inputs::beside(summary),
+        sites: inputs::sites(summary),
         ruleset: &summary.ruleset,
         country_dataset: &summary.country_dataset,
         operator_dataset: &summary.operator_dataset,
         home_networks: &summary.home_networks,
+        home_net_hint: inputs::home_net_hint(summary),
         exposures: &summary.exposures,
         exposures_refused: summary.exposures_refused,
         attributed_without_home: summary.counters.attributed_without_home,
@@ -214,24 +204,6 @@ fn document(summary: &Summary) -> Document<'_> {
             .collect(),
         conservation_holds: summary.conservation.holds(),
     }
-}
-
-fn inputs(summary: &Summary) -> Vec<Input<'_>> {
-    summary
-        .inputs
-        .iter()
-        .map(|input| Input {
-            path: input.path.display().to_string(),
-            first_seq: input.first_seq,
-            frames: input.frames,
-            bytes: input.bytes,
-            damage: input.damage.map(|damage| Damage {
-                kind: damage.kind,
-                offset: damage.offset,
-            }),
-            error: input.error.as_deref(),
-        })
-        .collect()
 }
 
 fn frames(summary: &Summary) -> Frames {

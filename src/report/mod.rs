@@ -3,11 +3,13 @@
 //! **Invariants**: every format shows the same facts; a table says what it cannot see; nothing is shown that was not counted.
 
 mod csv;
+mod inputs;
 mod json;
 mod summary;
 mod table;
 
 pub use self::csv::write_csv;
+pub use inputs::Reading;
 pub use json::write_json;
 pub use summary::{EngineView, ExposureView, PurposeView, SightingView, Summary, exposure_id};
 pub use table::{Style, write_table};

@@ -5,6 +5,7 @@ use std::net::{IpAddr, Ipv6Addr};
 
 use serde::Serialize;
 
+use super::Reading;
 use crate::aggregate::{
     ByteLedger, Conservation, Contacts, Exposure, ExposureKey, Ledger, LedgerCounters, Traffic,
 };
@@ -45,6 +46,8 @@ pub struct Summary {
     pub exposures_refused: u64,
     /// Answers of name servers that gave way to newer ones before their time was over.
     pub answers_forgotten: u64,
+    /// What reading came to; set by whoever read.
+    pub reading: Reading,
 }
 
 /// One exposure in words.
@@ -255,7 +258,10 @@ pub fn exposure_id(key: &ExposureKey, rules: &Ruleset, sites: &[String]) -> Stri
 }
 
 fn site_of(key: &ExposureKey, sites: &[String]) -> Option<String> {
-    sites.get(usize::from(key.scope)).cloned()
+    sites
+        .get(usize::from(key.scope))
+        .filter(|site| !site.is_empty())
+        .cloned()
 }
 
 impl Summary {
@@ -302,6 +308,7 @@ impl Summary {
             home_networks,
             exposures_refused: ledger.exposures().refused,
             answers_forgotten: ledger.memory().forgotten(),
+            reading: Reading::default(),
         }
     }
 }

@@ -33,6 +33,8 @@ pub struct EventWriter<W: Write> {
     rules: Arc<Ruleset>,
     countries: Arc<Countries>,
     operators: Arc<OperatorTable>,
+    /// Names of sites by the scope of a flow; empty where no site was given.
+    sites: Vec<String>,
     line: Vec<u8>,
 }
 
@@ -115,6 +117,8 @@ struct Tcp {
 #[derive(Serialize)]
 struct Own<'a> {
     schema_version: u32,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    site: Option<&'a str>,
     locality: Locality,
     #[serde(skip_serializing_if = "Option::is_none")]
     coverage: Option<Coverage>,
@@ -207,12 +211,14 @@ impl<W: Write> EventWriter<W> {
         rules: Arc<Ruleset>,
         countries: Arc<Countries>,
         operators: Arc<OperatorTable>,
+        sites: Vec<String>,
     ) -> Self {
         Self {
             out,
             rules,
             countries,
             operators,
+            sites,
             line: Vec::with_capacity(2048),
         }
     }
@@ -414,6 +420,7 @@ impl<W: Write> EventWriter<W> {
             tcp: None,
             avscope: Own {
                 schema_version: SCHEMA_VERSION,
+                site: self.site(ends.key),
                 locality,
                 coverage: None,
                 flow_end_reason: None,
@@ -428,6 +435,11 @@ impl<W: Write> EventWriter<W> {
                 server: judgement.deciding().map(|_| self.server(server_ip)),
             },
         }
+    }
+
+    fn site(&self, key: &FlowKey) -> Option<&str> {
+        let site = self.sites.get(usize::from(key.scope()))?;
+        (!site.is_empty()).then_some(site.as_str())
     }
 
     fn evidence<'a>(&'a self, judgement: &'a Judgement) -> Vec<EvidenceOut<'a>> {

@@ -30,10 +30,6 @@ fn inputs_that_cannot_be_read_are_named_with_a_remedy() {
             folder.path().join("none.pcap").to_str().unwrap().to_owned(),
             "cannot open",
         ),
-        (
-            folder.path().to_str().unwrap().to_owned(),
-            "is a directory; name the capture files in it",
-        ),
         (file("empty.pcap", b""), "is empty"),
         (
             file("text.pcap", b"hello there, this is no capture"),
@@ -45,11 +41,11 @@ fn inputs_that_cannot_be_read_are_named_with_a_remedy() {
         ),
         (
             file("packed.pcap.gz", &[0x1f, 0x8b, 8, 0, 0, 0]),
-            "gzip -dc",
+            "before anything could be decompressed",
         ),
         (
             file("packed.pcap.zst", &[0x28, 0xb5, 0x2f, 0xfd, 0, 0]),
-            "zstd -dc",
+            "before anything could be decompressed",
         ),
     ] {
         for command in ["replay", "names"] {

@@ -15,6 +15,7 @@ mod determinism;
 mod explain;
 mod generator;
 mod geoip;
+mod inputs;
 mod mmdb_writer;
 mod names_in_clear;
 mod robustness;

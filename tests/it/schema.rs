@@ -279,6 +279,10 @@ fn written() -> &'static Written {
         let folder = tempfile::tempdir().unwrap();
         let composed = portless_capture(folder.path());
         replay(&[&composed], &[], &mut written);
+        // A folder with a site, digests, and something that is no capture.
+        std::fs::write(folder.path().join("notes"), "words").unwrap();
+        let inside = folder.path().to_owned();
+        replay(&[&inside], &["--site", "here", "--digest"], &mut written);
         written
     })
 }

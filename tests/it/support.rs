@@ -154,6 +154,7 @@ pub fn run_source<S: PacketSource + Send>(
         Arc::clone(&settings.rules),
         Arc::new(Countries::Embedded),
         Arc::clone(&operators),
+        Vec::new(),
     );
     let outcome = pipeline::replay(
         source,
