@@ -12,6 +12,7 @@
 pub mod dns;
 mod host;
 pub mod http1;
+pub mod recognise;
 pub mod tls;
 
 /// What a parser says after it was fed.
