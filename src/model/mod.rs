@@ -3,13 +3,13 @@
 //! **Invariants**: imports nothing of ours; every closed set has one word a member, used alike in rules, events and metrics.
 
 mod app_protocol;
-pub use app_protocol::*;
 mod closed_set;
 mod coverage;
 mod text;
 mod time;
 mod words;
 
+pub use app_protocol::{AppProtocol, Carries};
 pub(crate) use closed_set::closed_set;
 pub use coverage::{Coverage, Locality};
 pub use text::{civil_seconds, printable, rfc3339};
