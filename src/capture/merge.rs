@@ -11,12 +11,15 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::input::{Input, SEGMENT_BYTES};
-use super::{FrameBatch, FrameDescriptor, FrameStorage};
+use super::{Compression, FrameBatch, FrameDescriptor, FrameStorage};
 use crate::model::Timestamp;
 
 /// Files that are merged at a time: each takes a descriptor, and a stream a segment and the window of its compression.
 /// One more waits until another ends, and its frames come late.
 pub(super) const OPEN_MAX: usize = 256;
+
+/// A zstd file counts as so many: it may look back 128 MiB, and a crafted one makes use of it.
+const ZSTD_WEIGHT: usize = 4;
 
 /// Timestamps step back by so much where several queues or CPUs write one capture. A file that ends within it of the
 /// beginning of the next is the piece before that one.
@@ -51,6 +54,13 @@ impl Active {
     /// Time of the next frame; the end of time where there is none.
     fn time(&self) -> Timestamp {
         self.input.head().map_or(Timestamp::MAX, |head| head.time)
+    }
+
+    fn weight(&self) -> usize {
+        match self.input.compression() {
+            Compression::Zstd => ZSTD_WEIGHT,
+            Compression::None | Compression::Gzip => 1,
+        }
     }
 }
 
@@ -126,7 +136,7 @@ impl Merge {
         if self.ending.is_some() {
             return Due::Read(None);
         }
-        if self.active.len() < OPEN_MAX {
+        if self.active.iter().map(Active::weight).sum::<usize>() < OPEN_MAX {
             return Due::Open;
         }
         if self.waited != Some(next.report) {
