@@ -129,11 +129,11 @@ fn first_frame(capture: &Path, field: &str, key: &Key) -> u64 {
 /// `plain` if the layer lies directly over TCP or UDP over one IP header over a link without a tunnel, else what stands between.
 fn class_of_protocols(protocols: &str, layer: &str) -> String {
     let stack: Vec<&str> = protocols.split(':').collect();
-    let is_ip = |layer: &&str| ["ip", "ipv6"].contains(layer);
+    let is_ip = |layer: &str| ["ip", "ipv6"].contains(&layer);
     if stack.iter().filter(|layer| is_ip(layer)).count() > 1 {
         return "inside a tunnel".to_owned();
     }
-    let ip = stack.iter().position(|layer| is_ip(&layer)).unwrap_or(0);
+    let ip = stack.iter().position(|layer| is_ip(layer)).unwrap_or(0);
     let link = [
         "frame",
         "eth",

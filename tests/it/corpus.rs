@@ -195,3 +195,43 @@ fn mistakes_are_noticed() {
     // The trap, the wrong contact, and both of Sophos's that were not told.
     assert_eq!(judgement.mistakes.len(), 4);
 }
+
+/// The rules by which two names are the same, on rows as both sides write them.
+#[test]
+fn names_are_compared_by_the_rules() {
+    let row = |kind: &str, name: &str| {
+        serde_json::json!({"kind": kind, "name": name, "src_ip": "10.0.0.1", "src_port": 4000,
+            "dest_ip": "10.0.0.2", "dest_port": 80, "count": 1})
+    };
+    let there = |kind: &str, name: &str| {
+        serde_json::json!({"kind": kind, "name": name, "src": "10.0.0.1", "sport": 4000,
+            "dst": "10.0.0.2", "dport": 80, "count": 1, "frame": 1})
+    };
+    let compared = |kind: &str, ours: &str, theirs: &str| {
+        let word = if kind == "http_user_agent" {
+            "user_agent"
+        } else {
+            kind
+        };
+        let truth = serde_json::json!({"names": [there(word, theirs)], "user_agents": [there(word, theirs)]});
+        let replayed = Replayed {
+            names: vec![row(kind, ours)],
+            events: Vec::new(),
+            conserved: true,
+        };
+        let result = compare::compare(Path::new("none.pcap"), &truth, kind, &replayed);
+        assert_eq!(result.truth, 1);
+        assert_eq!(result.missed.len(), result.extra.len());
+        result.found == 1
+    };
+    assert!(compared("dns_query", "a.example", "A.eXample."));
+    assert!(compared("dns_query", "", "<Root>"));
+    assert!(!compared("dns_query", "a.example", "b.example"));
+    assert!(compared("http_host", "a.example", "A.example:8080"));
+    assert!(compared("http_host", "[2001:db8::1]", "[2001:db8::1]:80"));
+    assert!(!compared("http_host", "[2001:db8::1]", "[2001:db8::2]:80"));
+    assert!(compared("http_connect", "a.example:443", "a.example:443"));
+    assert!(compared("http_user_agent", "a/1 (b)", "a/1 (b)"));
+    assert!(!compared("http_user_agent", "A/1 (b)", "a/1 (b)"));
+    assert!(compared("llmnr_query", "wpad", "WPAD"));
+}
