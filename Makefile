@@ -16,7 +16,7 @@ help:
 	@echo "make demo      build, and report on the office capture in pcaps/"
 	@echo "make test      all tests"
 	@echo "make check     format, lints, tests, documentation: what every commit passes"
-	@echo "make corpus    recall over the captures in \$$AVSCOPE_CORPUS"
+	@echo "make corpus    names and contacts in the captures of \$$AVSCOPE_CORPUS"
 	@echo "make bench     speed against cat, per stage and whole"
 	@echo "make captures  record pcaps/ anew (root)"
 	@echo "make fuzz      ten seconds for every fuzz target (FUZZ_SECONDS=3600 for longer)"

@@ -1,23 +1,38 @@
-//! A folder of captures with expected names beside each → what avscope finds of them, misses, and finds beyond them.
+//! Names that avscope lists and names that another tool found → what is found, missed, and found beyond.
 //!
-//! Beside `NAME` stands `NAME.truth.json`: the names another tool found, with addresses, ports and the first frame.
+//! Beside a capture `NAME` stands `NAME.truth.json`: the names with addresses, ports and the first frame. Two names are
+//! the same if kind, addresses and ports are, and the text is by these rules:
+//!
+//! * letters have no case in names of DNS and hosts of HTTP (a resolver mixes it on purpose), and a last dot does not count;
+//! * a port behind a host, as in `Host: example.org:8080` or the target of CONNECT, does not count;
+//! * the root of DNS is `<Root>` there and nothing here;
+//! * a User-Agent is the same byte for byte; it stands under a key of its own there;
+//! * only questions count as `dns_query`, never the copy of a question in an answer;
+//! * a Host inside CONNECT or SOCKS has the addresses of the connection to the proxy.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
-use std::process::Command;
-use std::sync::Arc;
 
-use avscope::aggregate::{EventRef, Ledger};
-use avscope::attribute::Ruleset;
-use avscope::capture::CaptureFiles;
-use avscope::config::{self, Limits};
-use avscope::flow::Endpoint;
-use avscope::geo::{Countries, OperatorTable};
-use avscope::model::{EvidenceKind, printable};
-use avscope::pipeline::{self, EventSink, Settings, conservation};
 use serde_json::Value;
 
-/// What a name is compared by.
+use super::replay::Replayed;
+use super::second::opinion;
+
+/// All kinds that are compared.
+pub const KINDS: [&str; 7] = [
+    "tls_sni",
+    "http_host",
+    "http_connect",
+    "http_user_agent",
+    "dns_query",
+    "mdns_query",
+    "llmnr_query",
+];
+
+/// Those that this version reads: of these 99.5 % of the plain ones must be found.
+pub const READ: [&str; 1] = ["tls_sni"];
+
+/// What a name is compared by: itself, client, its port, server, its port.
 pub type Key = (String, String, u64, String, u64);
 
 /// Link types that this version reads.
@@ -29,15 +44,15 @@ const LINK_TYPES: [&str; 8] = [
 #[derive(Clone, Debug)]
 pub struct Exception {
     pub key: Key,
-    /// Number of the frame in the file, from 1.
+    /// Number of the frame in the file, from 1; 0 if no one knows.
     pub frame: u64,
-    /// Why it is so, by what another tool says of the frame: `plain` where nothing stands between TCP and TLS.
+    /// Why it is so, by what another tool says of the frame: `plain` where nothing stands between.
     pub class: String,
     /// What that tool said.
     pub second: String,
 }
 
-/// One capture.
+/// One kind in one capture.
 #[derive(Clone, Debug)]
 pub struct Comparison {
     pub capture: String,
@@ -47,8 +62,6 @@ pub struct Comparison {
     pub extra: Vec<Exception>,
     /// The link types, if they are not all read yet.
     pub unread_link_types: Option<String>,
-    /// Law 1.
-    pub conserved: bool,
 }
 
 /// Captures with their truth files, in order.
@@ -70,234 +83,142 @@ pub fn captures(folder: &Path) -> std::io::Result<Vec<(PathBuf, Value)>> {
     Ok(found)
 }
 
+/// The name of a capture's file.
+pub fn file_name(capture: &Path) -> String {
+    let name = capture.file_name().unwrap_or_default();
+    name.to_string_lossy().into_owned()
+}
+
+/// Whether a capture is kept for measuring alone: a third of them, by the FNV-1a hash of the file's name.
+pub fn is_held_out(capture: &str) -> bool {
+    let hash = capture
+        .bytes()
+        .fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
+            (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
+        });
+    hash % 3 == 0
+}
+
 /// Compares the names of one kind in one capture.
-pub fn compare(capture: &Path, truth: &Value, kind: &str, rules: &Arc<Ruleset>) -> Comparison {
-    let expected: BTreeMap<Key, u64> = truth["names"]
-        .as_array()
-        .map(Vec::as_slice)
-        .unwrap_or_default()
-        .iter()
-        .filter(|name| name["kind"] == kind)
-        .map(|name| (key(name), name["frame"].as_u64().unwrap_or(0)))
-        .collect();
-    let (seen, conserved) = names(capture, kind, rules);
-    let unread: Vec<&str> = truth["linktypes"]
-        .as_array()
-        .map(Vec::as_slice)
-        .unwrap_or_default()
-        .iter()
-        .filter_map(Value::as_str)
-        .filter(|link| !LINK_TYPES.iter().any(|read| link.ends_with(read)))
-        .collect();
+pub fn compare(capture: &Path, truth: &Value, kind: &str, replayed: &Replayed) -> Comparison {
+    let (list, word) = if kind == "http_user_agent" {
+        ("user_agents", "user_agent")
+    } else {
+        ("names", kind)
+    };
+    let mut expected: BTreeMap<Key, u64> = BTreeMap::new();
+    for name in truth[list].as_array().into_iter().flatten() {
+        if name["kind"] == word {
+            let frame = name["frame"].as_u64().unwrap_or(0);
+            let first = expected
+                .entry(key(kind, name, ["src", "sport", "dst", "dport"]))
+                .or_insert(frame);
+            *first = frame.min(*first);
+        }
+    }
+    let mut seen: BTreeMap<Key, u64> = BTreeMap::new();
+    for row in replayed.names.iter().filter(|row| row["kind"] == kind) {
+        let key = key(kind, row, ["src_ip", "src_port", "dest_ip", "dest_port"]);
+        let frame = frame_of(&key, kind, &replayed.events);
+        seen.insert(key, frame);
+    }
+    let exception = |(key, frame): (&Key, &u64)| {
+        let (frame, class, second) = if READ.contains(&kind) {
+            opinion(capture, truth, kind, key, *frame)
+        } else {
+            (*frame, "kind".to_owned(), "not asked".to_owned())
+        };
+        Exception {
+            key: key.clone(),
+            frame,
+            class,
+            second,
+        }
+    };
     let missed: Vec<_> = expected
         .iter()
         .filter(|(key, _)| !seen.contains_key(key))
-        .map(|(key, frame)| exception(capture, truth, key, *frame))
+        .map(exception)
         .collect();
     let extra = seen
         .iter()
         .filter(|(key, _)| !expected.contains_key(key))
-        .map(|(key, frame)| exception(capture, truth, key, *frame))
+        .map(exception)
+        .collect();
+    let unread: Vec<&str> = truth["linktypes"]
+        .as_array()
+        .into_iter()
+        .flatten()
+        .filter_map(Value::as_str)
+        .filter(|link| !LINK_TYPES.iter().any(|read| link.ends_with(read)))
         .collect();
     Comparison {
-        capture: capture
-            .file_name()
-            .unwrap_or_default()
-            .to_string_lossy()
-            .into_owned(),
+        capture: file_name(capture),
         truth: expected.len(),
         found: expected.len() - missed.len(),
         missed,
         extra,
         unread_link_types: (!unread.is_empty()).then(|| unread.join(" ")),
-        conserved,
     }
 }
 
-fn key(name: &Value) -> Key {
+fn key(kind: &str, name: &Value, fields: [&str; 4]) -> Key {
     let text = |field: &str| name[field].as_str().unwrap_or_default().to_owned();
     let number = |field: &str| name[field].as_u64().unwrap_or(0);
+    let [source, source_port, destination, destination_port] = fields;
     (
-        text("name"),
-        text("src"),
-        number("sport"),
-        text("dst"),
-        number("dport"),
+        comparable(kind, &text("name")),
+        text(source),
+        number(source_port),
+        text(destination),
+        number(destination_port),
     )
 }
 
-struct Sink<'a> {
-    kind: &'a str,
-    names: BTreeMap<Key, u64>,
-    ledger: Ledger,
-}
-
-impl EventSink for Sink<'_> {
-    fn event(&mut self, event: EventRef<'_>) -> std::io::Result<()> {
-        self.ledger.event(event);
-        match event {
-            EventRef::Observed(observed, run) => {
-                for fact in run.facts(observed.facts) {
-                    let name = run.text(fact.text);
-                    let ends = (&observed.client, &observed.server);
-                    self.seen(fact.kind, name, ends, fact.frame.seq);
-                }
-            }
-            EventRef::Dns(transaction, run) => {
-                let name = run.text(transaction.name);
-                let ends = (&transaction.client, &transaction.server);
-                self.seen(transaction.kind, name, ends, transaction.frame().seq);
-            }
-            EventRef::Opened(_) | EventRef::Reported(..) => {}
-        }
-        Ok(())
+/// A name by the rules above.
+fn comparable(kind: &str, name: &str) -> String {
+    match kind {
+        "tls_sni" | "http_user_agent" => name.to_owned(),
+        "http_host" | "http_connect" => without_port(name)
+            .trim_end_matches('.')
+            .to_ascii_lowercase(),
+        _ if name == "<Root>" => String::new(),
+        _ => name.trim_end_matches('.').to_ascii_lowercase(),
     }
 }
 
-impl Sink<'_> {
-    fn seen(
-        &mut self,
-        kind: EvidenceKind,
-        name: &[u8],
-        (client, server): (&Endpoint, &Endpoint),
-        seq: u64,
-    ) {
-        if kind.as_str() != self.kind {
-            return;
+fn without_port(host: &str) -> &str {
+    match host.rsplit_once(':') {
+        Some((name, port))
+            if (!name.contains(':') || name.ends_with(']'))
+                && port.bytes().all(|byte| byte.is_ascii_digit()) =>
+        {
+            name
         }
-        let key = (
-            printable(name).into_owned(),
-            client.ip().to_string(),
-            u64::from(client.port),
-            server.ip().to_string(),
-            u64::from(server.port),
-        );
-        self.names.entry(key).or_insert(seq + 1);
+        _ => host,
     }
 }
 
-/// The names that avscope sees, with the frame that completed each, and whether everything is accounted for.
-fn names(capture: &Path, kind: &str, rules: &Arc<Ruleset>) -> (BTreeMap<Key, u64>, bool) {
-    let settings: Settings =
-        config::offline(Some(1), 64, &Limits::default(), &[], Arc::clone(rules))
-            .expect("the defaults are valid");
-    let operators = Arc::new(OperatorTable::builtin().expect("the built-in table is valid"));
-    let ledger = Ledger::new(
-        Arc::clone(rules),
-        Arc::new(Countries::Embedded),
-        operators,
-        Arc::clone(&settings.home),
-        1000,
-        settings.dns.memory(),
-    );
-    let mut sink = Sink {
-        kind,
-        names: BTreeMap::new(),
-        ledger,
-    };
-    let mut source = CaptureFiles::new(vec![capture.to_owned()]);
-    let outcome = pipeline::replay(&mut source, &settings, &mut sink)
-        .expect("captures are read to their damage");
-    let conserved = conservation(&outcome, &sink.ledger, source.reports()).holds();
-    (sink.names, conserved)
-}
-
-fn exception(capture: &Path, truth: &Value, key: &Key, frame: u64) -> Exception {
-    let protocols = tshark(capture, frame, &[], "frame.protocols");
-    // A tool that was told of TLS by the port does not name what came before it in the stream: the tags do.
-    let class = match protocols.as_deref().map(class_of_protocols) {
-        Some(class) if class != "plain" => class,
-        _ => class_of_tags(truth),
-    };
-    let decode_as = format!("tcp.port=={},tls", key.4);
-    let name = tshark(
-        capture,
-        frame,
-        &["-d", &decode_as],
-        "tls.handshake.extensions_server_name",
-    );
-    let second = match (protocols, name) {
-        (Some(protocols), name) => {
-            let name = name
-                .filter(|name| !name.is_empty())
-                .unwrap_or_else(|| "no name".to_owned());
-            format!("tshark: {protocols}; with port {} as TLS: {name}", key.4)
-        }
-        (None, _) => "tshark is not installed".to_owned(),
-    };
-    let doubt = truth
-        .as_object()
-        .into_iter()
-        .flatten()
-        .filter(|(field, _)| field.starts_with("only_"));
-    let doubt: Vec<_> = doubt
-        .map(|(field, value)| format!("; {field} {value}"))
-        .collect();
-    Exception {
-        key: key.clone(),
-        frame,
-        class,
-        second: second + &doubt.concat(),
-    }
-}
-
-/// One field of one frame, as tshark reads it.
-fn tshark(capture: &Path, frame: u64, options: &[&str], field: &str) -> Option<String> {
-    let filter = format!("frame.number=={frame}");
-    let output = Command::new("tshark")
-        .args(["-o", "tcp.reassemble_out_of_order:TRUE", "-r"])
-        .arg(capture)
-        .args(options)
-        .args(["-Y", &filter, "-T", "fields", "-e", field])
-        .output()
-        .ok()?;
-    Some(String::from_utf8_lossy(&output.stdout).trim().to_owned())
-}
-
-/// `plain` if the name lies in TLS directly over TCP over one IP header, else what stands between.
-fn class_of_protocols(protocols: &str) -> String {
-    let stack: Vec<&str> = protocols.split(':').collect();
-    let between_is = |from: &str, to: &str| {
-        let from = stack.iter().rposition(|layer| *layer == from)?;
-        let to = stack
-            .iter()
-            .position(|layer| *layer == to)
-            .filter(|to| *to > from)?;
-        Some(stack[from + 1..to].join(":"))
-    };
-    let ip_headers = stack
+/// The frame of the first event that has the name as evidence; 0 if none has.
+fn frame_of(key: &Key, kind: &str, events: &[Value]) -> u64 {
+    let mut frames = events
         .iter()
-        .filter(|layer| ["ip", "ipv6"].contains(layer))
-        .count();
-    if ip_headers > 1 {
-        return "inside a tunnel".to_owned();
-    }
-    match between_is("tcp", "tls") {
-        Some(between) if !between.is_empty() => format!("inside {between}"),
-        _ => "plain".to_owned(),
-    }
+        .filter(|event| event["src_port"] == key.2 && event["dest_port"] == key.4)
+        .filter(|event| event["src_ip"] == key.1.as_str() && event["dest_ip"] == key.3.as_str())
+        .flat_map(|event| evidence(event))
+        .filter(|item| item["kind"] == kind)
+        .filter(|item| comparable(kind, item["value"].as_str().unwrap_or_default()) == key.0)
+        .filter_map(|item| item["seq"].as_u64());
+    frames.next().map_or(0, |seq| seq + 1)
 }
 
-/// The same by the tags of the whole capture, where there is no tool to ask.
-fn class_of_tags(truth: &Value) -> String {
-    let tags: BTreeSet<&str> = truth["tags"]
-        .as_array()
-        .map(Vec::as_slice)
-        .unwrap_or_default()
-        .iter()
-        .filter_map(Value::as_str)
-        .collect();
-    for (tag, class) in [
-        ("tls-after-socks", "inside socks"),
-        ("tls-after-http", "inside http"),
-        ("starttls", "inside another protocol"),
-        ("ip-in-ip", "inside a tunnel"),
-    ] {
-        if tags.contains(tag) {
-            return class.to_owned();
-        }
+/// The pieces of evidence of an event, be they one or several.
+pub fn evidence(event: &Value) -> Vec<&Value> {
+    match &event["avscope"]["evidence"] {
+        Value::Array(several) => several.iter().collect(),
+        Value::Null => Vec::new(),
+        one => vec![one],
     }
-    "plain".to_owned()
 }
 
 /// Recall in percent; all of nothing is all.

@@ -194,9 +194,9 @@ def check(folder: Path) -> int:
     for file in sorted(folder.glob("*.expected.json")):
         expected = json.loads(file.read_text())
         jobs.append((folder / expected["capture"], expected))
-    listed = folder / "link-types" / "expected.json"
-    if listed.exists():
-        jobs += [(folder / expected["capture"], expected) for expected in json.loads(listed.read_text())["captures"]]
+    for listed in (folder / "link-types" / "expected.json", folder / "multi-site" / "expected.json"):
+        if listed.exists():
+            jobs += [(folder / expected["capture"], expected) for expected in json.loads(listed.read_text())["captures"]]
     if not jobs:
         raise ComposeError(f"{folder} holds no *.expected.json: nothing to check")
     for capture, expected in jobs:

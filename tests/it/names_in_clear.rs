@@ -8,7 +8,7 @@ use serde_json::Value;
 use super::support::{avscope, expected, pcaps};
 
 /// Whether the program writes events about DNS and HTTP yet; until then there is nothing to compare.
-const CORE_LANDED: bool = false;
+const CORE_LANDED: bool = true;
 
 /// Client, its port, server, its port.
 type Ends = (String, u64, String, u64);
@@ -317,4 +317,37 @@ fn tls_names_are_those_that_were_sent() {
         .map(|entry| (ends(entry), text(&entry["name"])))
         .collect();
     assert_eq!(outside, wanted);
+}
+
+/// Two offices with the same addresses, and one office in two halves.
+#[test]
+fn each_site_has_the_names_that_its_hosts_sent() {
+    let listed = expected("multi-site/expected.json");
+    let captures = list(&listed["captures"]);
+    assert_eq!(captures.len(), 4);
+    for entry in captures {
+        let output = avscope()
+            .args(["names", "--format", "json"])
+            .arg(pcaps().join(text(&entry["capture"])))
+            .output()
+            .unwrap();
+        assert!(
+            output.status.success(),
+            "{}",
+            String::from_utf8_lossy(&output.stderr)
+        );
+        let rows = String::from_utf8(output.stdout).unwrap();
+        let mut found: Vec<_> = rows
+            .lines()
+            .map(|line| serde_json::from_str::<Value>(line).unwrap())
+            .map(|row| (ends(&row), text(&row["name"])))
+            .collect();
+        let mut wanted: Vec<_> = list(&entry["names"])
+            .iter()
+            .map(|row| (ends(row), text(&row["name"])))
+            .collect();
+        found.sort();
+        wanted.sort();
+        assert_eq!(found, wanted, "{entry}");
+    }
 }
