@@ -53,6 +53,18 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
             "pipeline",
         ],
     ),
+    (
+        "export",
+        &[
+            "model",
+            "decode",
+            "flow",
+            "attribute",
+            "geo",
+            "aggregate",
+            "report",
+        ],
+    ),
     ("config", &["flow", "attribute", "pipeline"]),
     (
         "cli",
@@ -64,6 +76,7 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
             "aggregate",
             "store",
             "report",
+            "export",
             "pipeline",
             "config",
         ],

@@ -14,6 +14,7 @@ mod corpus;
 mod determinism;
 mod generator;
 mod geoip;
+mod metrics;
 mod mmdb_writer;
 mod robustness;
 mod schema;
