@@ -18,6 +18,7 @@ pub mod capture;
 pub mod cli;
 pub mod config;
 pub mod decode;
+pub mod export;
 pub mod flow;
 pub mod geo;
 pub mod model;

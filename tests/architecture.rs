@@ -54,6 +54,18 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
             "pipeline",
         ],
     ),
+    (
+        "export",
+        &[
+            "model",
+            "decode",
+            "flow",
+            "attribute",
+            "geo",
+            "aggregate",
+            "report",
+        ],
+    ),
     ("config", &["flow", "attribute", "pipeline"]),
     (
         "cli",
@@ -65,6 +77,7 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
             "aggregate",
             "store",
             "report",
+            "export",
             "pipeline",
             "config",
         ],

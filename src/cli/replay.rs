@@ -13,6 +13,7 @@ use super::capture_args::{CaptureArgs, SinkFn, lossy, refuse_to_overwrite, repor
 use super::{EXIT_ERROR, EXIT_INPUT_INCOMPLETE, EXIT_OK};
 use crate::aggregate::Ledger;
 use crate::config::Flags;
+use crate::export::{SummaryCollector, write_textfile};
 use crate::geo::{Countries, OperatorTable};
 use crate::pipeline::conservation;
 use crate::report::{self, Reading, Style, Summary};
@@ -51,6 +52,10 @@ pub struct ReplayArgs {
     #[arg(long, value_name = "FILE")]
     pub geoip: Option<PathBuf>,
 
+    /// Write metrics in Prometheus's text format to this file, whole or not at all.
+    #[arg(long, value_name = "FILE")]
+    pub metrics: Option<PathBuf>,
+
     /// Exposures listed at most.
     #[arg(long, value_name = "N", hide_short_help = true)]
     pub exposures_max: Option<usize>,
@@ -73,6 +78,7 @@ impl ReplayArgs {
         Flags {
             exposures_max: self.exposures_max,
             geoip: self.geoip.as_deref().map(lossy),
+            metrics: self.metrics.as_deref().map(lossy),
             events: self.events.as_deref().map(lossy),
             ..self.captures.flags()
         }
@@ -134,6 +140,10 @@ pub fn run(args: &ReplayArgs) -> anyhow::Result<ExitCode> {
     summary.reading = reading;
     let nothing_read = incomplete && summary.frames.frames == 0;
     if !nothing_read {
+        let metrics = args.metrics.as_deref();
+        if let Some(path) = metrics.or(configuration.output.metrics.path()) {
+            write_textfile(SummaryCollector::new(&summary, ledger.rules())?, path)?;
+        }
         write_summary(args.format, events_path, &summary).context("cannot write the report")?;
     }
     anyhow::ensure!(

@@ -16,6 +16,7 @@ mod explain;
 mod generator;
 mod geoip;
 mod inputs;
+mod metrics;
 mod mmdb_writer;
 mod names_in_clear;
 mod robustness;

@@ -1,0 +1,216 @@
+//! Every metric: its name, kind, labels, and a help text that says of what it is a part.
+
+/// How a value behaves over time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// Only grows while a sensor runs.
+    Counter,
+    /// Goes up and down, or states a fact.
+    Gauge,
+}
+
+/// One metric.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Definition {
+    /// Name with base unit.
+    pub name: &'static str,
+    /// How it behaves.
+    pub kind: Kind,
+    /// Names of its labels.
+    pub labels: &'static [&'static str],
+    /// What it counts, and what share of what.
+    pub help: &'static str,
+}
+
+const fn counter(
+    name: &'static str,
+    labels: &'static [&'static str],
+    help: &'static str,
+) -> Definition {
+    Definition {
+        name,
+        kind: Kind::Counter,
+        labels,
+        help,
+    }
+}
+
+const fn gauge(
+    name: &'static str,
+    labels: &'static [&'static str],
+    help: &'static str,
+) -> Definition {
+    Definition {
+        name,
+        kind: Kind::Gauge,
+        labels,
+        help,
+    }
+}
+
+/// All metrics. `docs/METRICS.md` lists the same; a test holds both together.
+pub const CATALOGUE: &[Definition] = &[
+    gauge(
+        "avscope_build_info",
+        &["version"],
+        "Always 1; the version of the program.",
+    ),
+    gauge(
+        "avscope_ruleset_info",
+        &["digest"],
+        "Always 1; the digest of the rules by which everything was judged.",
+    ),
+    gauge(
+        "avscope_ruleset_vendors",
+        &[],
+        "Vendors that the rules know.",
+    ),
+    gauge("avscope_ruleset_rules", &[], "Rules in force."),
+    gauge(
+        "avscope_dataset_info",
+        &["table", "name", "build_date"],
+        "Always 1; the data sets that countries and operators of addresses come from.",
+    ),
+    gauge(
+        "avscope_dataset_build_timestamp_seconds",
+        &["table"],
+        "Midnight UTC of the day a data set was built; absent where its publisher does not say.",
+    ),
+    gauge(
+        "avscope_inputs",
+        &["state"],
+        "Inputs by what became of them; all states together are all inputs.",
+    ),
+    counter(
+        "avscope_capture_frames_total",
+        &["outcome"],
+        "Frames by outcome; all outcomes together are all frames read.",
+    ),
+    counter(
+        "avscope_capture_bytes_total",
+        &[],
+        "Captured bytes of all frames read.",
+    ),
+    counter(
+        "avscope_not_ip_frames_total",
+        &["protocol"],
+        "Frames without IP; together the frames with outcome not_ip.",
+    ),
+    counter(
+        "avscope_decode_errors_total",
+        &["reason"],
+        "Frames that could not be decoded; together the frames with outcome undecodable.",
+    ),
+    counter(
+        "avscope_capture_time_anomalies_total",
+        &["kind"],
+        "Frames whose timestamp stepped back, and jumps of time that were believed.",
+    ),
+    counter("avscope_flows_opened_total", &[], "Flows that opened."),
+    counter(
+        "avscope_flows_ended_total",
+        &["reason"],
+        "Flows that ended; together, all flows opened that are no longer active.",
+    ),
+    gauge(
+        "avscope_flows_open_max",
+        &[],
+        "The most flows open at a time.",
+    ),
+    counter(
+        "avscope_flow_interim_records_total",
+        &[],
+        "Interim records of flows that went on.",
+    ),
+    counter(
+        "avscope_names_total",
+        &["outcome"],
+        "Names observed in flows, attributed to a vendor or not; together all names observed.",
+    ),
+    counter(
+        "avscope_names_refused_total",
+        &[],
+        "Names that found no room in the pool; they were judged all the same.",
+    ),
+    counter(
+        "avscope_reassembly_total",
+        &["outcome"],
+        "Handshakes in several segments: put together, given up, and what was refused for lack of room.",
+    ),
+    counter(
+        "avscope_traffic_bytes_total",
+        &["locality", "coverage", "direction"],
+        "IP bytes by side of the border and by what could be seen of them; all together are all bytes of packets read.",
+    ),
+    counter(
+        "avscope_traffic_flows_total",
+        &["locality", "coverage"],
+        "Flows that ended by side of the border and by what could be seen of them; all together are all flows ended.",
+    ),
+    counter(
+        "avscope_attributed_bytes_total",
+        &["evidence", "direction"],
+        "Outbound IP bytes attributed to a vendor, by kind of evidence; a part of avscope_traffic_bytes_total with locality outbound.",
+    ),
+    counter(
+        "avscope_egress_bytes_total",
+        &[
+            "vendor",
+            "product",
+            "engine_vendor",
+            "confidence",
+            "direction",
+        ],
+        "IP bytes of listed exposures; with confidence that of the best sighting of the exposure. A part of the attributed bytes: see avscope_unlisted_bytes_total for the rest.",
+    ),
+    counter(
+        "avscope_egress_flows_total",
+        &["vendor", "product", "engine_vendor", "confidence"],
+        "Flows of listed exposures that ended.",
+    ),
+    counter(
+        "avscope_unlisted_bytes_total",
+        &["reason"],
+        "Attributed IP bytes, both ways, of no listed exposure: the client is outside the home networks, or the list was full.",
+    ),
+    counter(
+        "avscope_contacts_total",
+        &["vendor", "purpose"],
+        "Sightings of names by what was contacted, in listed exposures.",
+    ),
+    counter(
+        "avscope_jurisdiction_bytes_total",
+        &["axis", "country"],
+        "IP bytes of listed exposures, both ways, by country; each axis alone adds up to all of them, and none is derived from another. \"several\" where the servers of an exposure are in several countries.",
+    ),
+    gauge(
+        "avscope_exposures",
+        &["vendor", "verdict"],
+        "Exposures listed, one per host, vendor, product and engine; visited: web sites only, indeterminate: everything else so far.",
+    ),
+    counter(
+        "avscope_exposures_refused_total",
+        &[],
+        "Sightings that found no room among the exposures.",
+    ),
+    gauge(
+        "avscope_vendor_hosts",
+        &["vendor"],
+        "Home hosts with a listed exposure to the vendor.",
+    ),
+    gauge(
+        "avscope_vendor_first_seen_timestamp_seconds",
+        &["vendor", "product"],
+        "Packet time of the first sighting; absent where nothing was seen.",
+    ),
+    gauge(
+        "avscope_vendor_last_seen_timestamp_seconds",
+        &["vendor", "product"],
+        "Packet time of the latest packet of any flow of its exposures; absent where nothing was seen.",
+    ),
+    gauge(
+        "avscope_conservation_holds",
+        &["equation"],
+        "1 where what came in equals what is accounted for, 0 where not: then no number here can be trusted.",
+    ),
+];

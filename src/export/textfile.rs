@@ -1,0 +1,64 @@
+//! Metrics → a file for node_exporter's textfile collector: whole or not at all.
+
+use std::fs::File;
+use std::io::Write;
+use std::path::{Path, PathBuf};
+
+use prometheus::{Encoder, Registry, TextEncoder};
+
+use super::SummaryCollector;
+
+/// Why metrics could not be written.
+#[derive(Debug, thiserror::Error)]
+pub enum TextfileError {
+    /// A name or label that Prometheus does not take: a defect of the program.
+    #[error("cannot write metrics: {0}")]
+    Metrics(#[from] prometheus::Error),
+    /// The path is there and is no file.
+    #[error(
+        "{path}: is not a regular file; --metrics replaces its file as a whole, so give it one"
+    )]
+    NotAFile {
+        /// The path.
+        path: PathBuf,
+    },
+    /// The system would not write it.
+    #[error("{path}: cannot write metrics: {error}; is the folder there and writable?")]
+    Io {
+        /// The path.
+        path: PathBuf,
+        /// What the system said.
+        error: std::io::Error,
+    },
+}
+
+/// Writes a file beside `path` and gives it that name when it is whole; what was there stays until then.
+pub fn write_textfile(collector: SummaryCollector, path: &Path) -> Result<(), TextfileError> {
+    if std::fs::symlink_metadata(path).is_ok_and(|found| !found.is_file()) {
+        return Err(TextfileError::NotAFile {
+            path: path.to_owned(),
+        });
+    }
+    let registry = Registry::new();
+    registry.register(Box::new(collector))?;
+    let mut text = Vec::new();
+    TextEncoder::new().encode(&registry.gather(), &mut text)?;
+    let io = |error| TextfileError::Io {
+        path: path.to_owned(),
+        error,
+    };
+    // The collector reads files that end in .prom: a leading dot alone would not keep it away.
+    let mut name = std::ffi::OsString::from(".");
+    name.push(path.file_name().unwrap_or_default());
+    name.push(format!(".{}.tmp", std::process::id()));
+    let beside = path.with_file_name(name);
+    let written = File::create(&beside).and_then(|mut file| {
+        file.write_all(&text)?;
+        file.sync_all()
+    });
+    let renamed = written.and_then(|()| std::fs::rename(&beside, path));
+    if renamed.is_err() {
+        let _ = std::fs::remove_file(&beside);
+    }
+    renamed.map_err(io)
+}
