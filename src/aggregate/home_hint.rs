@@ -106,9 +106,9 @@ mod tests {
     use std::net::Ipv4Addr;
 
     use super::*;
+    use crate::aggregate::FrameRef;
     use crate::decode::{IpHeader, IpVersion, Packet, TcpHeader, UDP};
     use crate::flow::{FlowId, FlowKey, Side};
-    use crate::aggregate::FrameRef;
 
     fn opened(from: [u8; 4], to: [u8; 4], locality: Locality) -> FlowOpened {
         let address = |v4: [u8; 4]| Ipv4Addr::from(v4).to_ipv6_mapped().octets();

@@ -3,7 +3,7 @@
 //! What the flow itself shows outweighs what was learnt beside it: a name that its client gave is not overruled by what somebody
 //! resolved or by who runs the network. Only where the name may be a cover (Encrypted ClientHello) does the rest count too.
 
-use super::{Evidence, EventRun, FrameRef};
+use super::{EventRun, Evidence, FrameRef};
 use crate::attribute::{RuleMatch, Ruleset};
 use crate::model::{Confidence, Coverage, EvidenceKind};
 
@@ -103,12 +103,9 @@ impl Judgement {
 
     /// Decides; `coverage` is the bucket by what the flow itself showed.
     pub(super) fn decide(&mut self, coverage: Option<Coverage>) {
-        let named = self
-            .evidence
-            .iter()
-            .any(|fact| {
-                names_the_server(fact.kind) && !fact.ech_offered && !is_address(self.text(fact))
-            });
+        let named = self.evidence.iter().any(|fact| {
+            names_the_server(fact.kind) && !fact.ech_offered && !is_address(self.text(fact))
+        });
         self.deciding = self
             .evidence
             .iter()

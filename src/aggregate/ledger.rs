@@ -183,9 +183,9 @@ impl Ledger {
             return;
         }
         let (client, server) = (opened.initiator.address, opened.responder.address);
-        let remembered =
-            self.memory
-                .look_up(opened.key.scope(), client, server, opened.frame.time);
+        let remembered = self
+            .memory
+            .look_up(opened.key.scope(), client, server, opened.frame.time);
         let resolved = remembered.map(|found| {
             let kind = if found.own {
                 EvidenceKind::DnsAnswer
@@ -394,9 +394,7 @@ impl Ledger {
             first_seq: record.first_seq,
             server: record.responder.address,
             ech_offered: false,
-            confidence: fact
-                .confidence
-                .unwrap_or(crate::model::Confidence::Low),
+            confidence: fact.confidence.unwrap_or(crate::model::Confidence::Low),
             counts: Counts::Contact,
         };
         self.counters.facts[fact.kind.index()] += 1;
@@ -420,11 +418,7 @@ impl Ledger {
     }
 }
 
-fn places<'a>(
-    countries: &Countries,
-    operators: &'a OperatorTable,
-    address: IpAddr,
-) -> Places<'a> {
+fn places<'a>(countries: &Countries, operators: &'a OperatorTable, address: IpAddr) -> Places<'a> {
     let operator = operators.lookup(address);
     Places {
         country: countries.lookup(address),

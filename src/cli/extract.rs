@@ -91,11 +91,7 @@ pub fn run(args: &ExtractArgs) -> anyhow::Result<ExitCode> {
 type Found = (Option<FlowLocator>, BTreeSet<u64>, bool);
 
 /// First reading: which packets are wanted?
-fn find(
-    args: &ExtractArgs,
-    settings: &Settings,
-    exposures_max: usize,
-) -> anyhow::Result<Found> {
+fn find(args: &ExtractArgs, settings: &Settings, exposures_max: usize) -> anyhow::Result<Found> {
     let operators = Arc::new(OperatorTable::builtin()?);
     let mut ledger = Ledger::new(
         Arc::clone(&settings.rules),
@@ -175,18 +171,19 @@ fn copy(
         Box::new(file)
     };
     let mut writer = PacketWriter::new(BufWriter::new(out))?;
-    args.captures.each_frame(settings.batch_frames, |descriptor, frame| {
-        if frames.contains(&descriptor.seq) || locator.wants(descriptor, frame) {
-            writer.packet(
-                descriptor.link_type.0,
-                descriptor.timestamp,
-                descriptor.wire_len,
-                frame,
-                &format!("seq {}", descriptor.seq),
-            )?;
-        }
-        Ok(())
-    })?;
+    args.captures
+        .each_frame(settings.batch_frames, |descriptor, frame| {
+            if frames.contains(&descriptor.seq) || locator.wants(descriptor, frame) {
+                writer.packet(
+                    descriptor.link_type.0,
+                    descriptor.timestamp,
+                    descriptor.wire_len,
+                    frame,
+                    &format!("seq {}", descriptor.seq),
+                )?;
+            }
+            Ok(())
+        })?;
     let written = writer.written();
     writer.finish()?;
     Ok(written)

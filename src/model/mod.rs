@@ -15,5 +15,6 @@ pub use coverage::{Coverage, Locality};
 pub use text::{civil_seconds, printable, rfc3339};
 pub use time::{Tick, Timestamp};
 pub use words::{
-    Confidence, CountryCode, DnsOutcome, EvidenceKind, NotACountryCode, Purpose, SourceClass, UnknownWord,
+    Confidence, CountryCode, DnsOutcome, EvidenceKind, NotACountryCode, Purpose, SourceClass,
+    UnknownWord,
 };

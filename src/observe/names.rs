@@ -171,12 +171,16 @@ mod tests {
         let mut pool: NamePool<u32> = NamePool::new(4, 1);
         let first = pool.refer(TextKind::Host, b"a.example", |_| 7).unwrap();
         pool.release(first);
-        let again = pool.refer(TextKind::Host, b"a.example", |_| panic!("known")).unwrap();
+        let again = pool
+            .refer(TextKind::Host, b"a.example", |_| panic!("known"))
+            .unwrap();
         assert_eq!(
             (first, pool.value(again), pool.name(again)),
             (again, 7, &b"a.example"[..])
         );
-        let program = pool.refer(TextKind::UserAgent, b"a.example", |_| 8).unwrap();
+        let program = pool
+            .refer(TextKind::UserAgent, b"a.example", |_| 8)
+            .unwrap();
         assert_eq!((pool.value(program), pool.value(first)), (8, 7));
     }
 
@@ -189,9 +193,16 @@ mod tests {
         pool.release(b);
         let b_again = pool.refer(TextKind::Host, b"b", |_| 9).unwrap();
         assert_eq!(pool.value(b_again), 2);
-        assert!(pool.refer(TextKind::Host, b"c", |_| 3).is_none(), "b is in use again");
+        assert!(
+            pool.refer(TextKind::Host, b"c", |_| 3).is_none(),
+            "b is in use again"
+        );
         pool.release(a);
-        assert_eq!(pool.refer(TextKind::Host, b"c", |_| 3).map(|id| pool.value(id)), Some(3));
+        assert_eq!(
+            pool.refer(TextKind::Host, b"c", |_| 3)
+                .map(|id| pool.value(id)),
+            Some(3)
+        );
         assert!(pool.refer(TextKind::Host, b"a", |_| 4).is_none());
     }
 

@@ -220,7 +220,11 @@ impl StreamReader {
         if offset >= 1 << 31 {
             // Before the beginning, as keep-alives are; perhaps reaching into it.
             let before = offset.wrapping_neg() as usize;
-            if let Some(payload) = segment.payload.get(before..).filter(|rest| !rest.is_empty()) {
+            if let Some(payload) = segment
+                .payload
+                .get(before..)
+                .filter(|rest| !rest.is_empty())
+            {
                 let sequence = entry.stream_start;
                 let segment = Segment {
                     sequence,

@@ -161,8 +161,12 @@ impl<'a> Telling<'a> {
             },
             now: self.task.stream_time,
         };
-        let (facts, events, task, part) =
-            (&mut *self.facts, &mut *self.events, self.task, &mut self.part);
+        let (facts, events, task, part) = (
+            &mut *self.facts,
+            &mut *self.events,
+            self.task,
+            &mut self.part,
+        );
         self.dns.message(&mut place, &arrival, &mut |transaction| {
             let key = EventKey {
                 at: task.stream_time,
@@ -576,11 +580,7 @@ impl FlowFacts {
     }
 
     /// Keeps the name of a host, and finds the rule that knew it on that day.
-    fn judge_host(
-        &mut self,
-        name: &[u8],
-        time: Timestamp,
-    ) -> (Option<NameId>, Option<RuleMatch>) {
+    fn judge_host(&mut self, name: &[u8], time: Timestamp) -> (Option<NameId>, Option<RuleMatch>) {
         let rules = &self.rules;
         let id = self
             .names
@@ -602,11 +602,9 @@ impl FlowFacts {
         time: Timestamp,
     ) -> (Option<NameId>, Option<RuleMatch>) {
         let rules = &self.rules;
-        let id = self
-            .names
-            .refer(TextKind::UserAgent, program, |program| {
-                rules.match_user_agent(program)
-            });
+        let id = self.names.refer(TextKind::UserAgent, program, |program| {
+            rules.match_user_agent(program)
+        });
         let found = if let Some(id) = id {
             self.names.value(id)
         } else {

@@ -17,9 +17,7 @@ use crate::flow::{
     Directed, FlowEndReason, FlowEntry, FlowFlags, FlowKey, FlowTable, Side, Update,
 };
 use crate::model::{AppProtocol, Coverage, Tick, Timestamp};
-use crate::observe::{
-    DnsReader, HandshakeLimits, QuestionLimits, StreamReader, coverage_of,
-};
+use crate::observe::{DnsReader, HandshakeLimits, QuestionLimits, StreamReader, coverage_of};
 use crate::protocol::recognise::{Transport, recognise};
 
 /// Datagrams of a flow that are looked at for what protocol it is.
@@ -129,7 +127,14 @@ impl Shard {
         let (payload, direction) = (task.packet.payload(frame), update.direction);
         let mut telling = Telling::of(task, frame, &mut self.facts, &mut self.dns, events);
         match entry.key.protocol() {
-            TCP => read_segment(&mut self.streams, &mut telling, entry, direction, task, payload),
+            TCP => read_segment(
+                &mut self.streams,
+                &mut telling,
+                entry,
+                direction,
+                task,
+                payload,
+            ),
             UDP => read_datagram(&mut telling, entry, direction, &task.packet, payload),
             _ => {}
         }

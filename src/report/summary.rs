@@ -151,12 +151,7 @@ pub struct SightingView {
 
 impl ExposureView {
     /// One exposure in words.
-    pub fn of(
-        key: &ExposureKey,
-        exposure: &Exposure,
-        rules: &Ruleset,
-        sites: &[String],
-    ) -> Self {
+    pub fn of(key: &ExposureKey, exposure: &Exposure, rules: &Ruleset, sites: &[String]) -> Self {
         let vendor = rules.vendor(key.vendor);
         let engine = key.engine.map(|engine| {
             let relation = exposure
@@ -287,10 +282,9 @@ impl Summary {
             .iter()
             .map(|(key, exposure)| ExposureView::of(key, exposure, rules, sites))
             .collect();
-        exposures
-            .sort_by(|a, b| {
-                (&a.site, a.host, &a.vendor, &a.product).cmp(&(&b.site, b.host, &b.vendor, &b.product))
-            });
+        exposures.sort_by(|a, b| {
+            (&a.site, a.host, &a.vendor, &a.product).cmp(&(&b.site, b.host, &b.vendor, &b.product))
+        });
         let mut bytes = ledger.bytes().clone();
         bytes.merge(&frames.outside_flows);
         Self {

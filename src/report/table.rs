@@ -120,12 +120,7 @@ fn exposures(
         let texts = [
             if same_host { String::new() } else { host },
             product(exposure),
-            lines(
-                exposure
-                    .purposes
-                    .iter()
-                    .map(purpose),
-            ),
+            lines(exposure.purposes.iter().map(purpose)),
             servers(exposure),
             format!(
                 "{} ↑\n{} ↓",

@@ -429,9 +429,7 @@ impl<W: Write> EventWriter<W> {
                 unsolicited: None,
                 evidence: self.evidence(judgement),
                 evidence_left_out: 0,
-                attribution: judgement
-                    .deciding()
-                    .and_then(|fact| self.attribution(fact)),
+                attribution: judgement.deciding().and_then(|fact| self.attribution(fact)),
                 server: judgement.deciding().map(|_| self.server(server_ip)),
             },
         }

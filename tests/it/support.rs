@@ -146,7 +146,8 @@ pub fn run_source<S: PacketSource + Send>(
         Arc::new(Countries::Embedded),
         Arc::clone(&operators),
         Arc::clone(&settings.home),
-        way.limits.exposures_max, settings.dns.memory(),
+        way.limits.exposures_max,
+        settings.dns.memory(),
     );
     let mut names = Names::default();
     let mut events = EventWriter::new(

@@ -69,7 +69,8 @@ fn count(capture: &Path, workers: usize) -> Counted {
             Arc::new(Countries::Embedded),
             Arc::new(OperatorTable::builtin().unwrap()),
             Arc::clone(&settings.home),
-            limits.exposures_max, settings.dns.memory(),
+            limits.exposures_max,
+            settings.dns.memory(),
         ),
         names: Names::default(),
     };

@@ -1,5 +1,9 @@
 //! Questions find their answers, or do not, and nothing is kept beyond the bounds.
-#![allow(clippy::unwrap_used, clippy::arithmetic_side_effects, reason = "a test fails by panicking")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::arithmetic_side_effects,
+    reason = "a test fails by panicking"
+)]
 
 use super::*;
 
@@ -90,14 +94,35 @@ fn words(over: &Transaction<'_>) -> String {
 #[test]
 fn answers_find_their_questions_in_any_order() {
     let mut bench = Bench::new(10, 10);
-    assert!(bench.at(0, &message(1, false, 0, "a.example", &[])).is_empty());
-    assert!(bench.at(0, &message(2, false, 0, "b.example", &[])).is_empty());
-    assert!(bench.at(0, &message(3, false, 0, "c.example", &[])).is_empty());
+    assert!(
+        bench
+            .at(0, &message(1, false, 0, "a.example", &[]))
+            .is_empty()
+    );
+    assert!(
+        bench
+            .at(0, &message(2, false, 0, "b.example", &[]))
+            .is_empty()
+    );
+    assert!(
+        bench
+            .at(0, &message(3, false, 0, "c.example", &[]))
+            .is_empty()
+    );
     let address = [192, 0, 2, 1];
-    assert_eq!(bench.at(1, &message(2, true, 0, "B.exAMple", &[address])), ["B.exAMple answered 1>3"]);
-    assert_eq!(bench.at(1, &message(1, true, 3, "a.example", &[])), ["a.example nxdomain 0>4"]);
+    assert_eq!(
+        bench.at(1, &message(2, true, 0, "B.exAMple", &[address])),
+        ["B.exAMple answered 1>3"]
+    );
+    assert_eq!(
+        bench.at(1, &message(1, true, 3, "a.example", &[])),
+        ["a.example nxdomain 0>4"]
+    );
     // The same number, another name: somebody else's answer.
-    assert_eq!(bench.at(1, &message(3, true, 5, "x.example", &[])), ["x.example refused ->5"]);
+    assert_eq!(
+        bench.at(1, &message(3, true, 5, "x.example", &[])),
+        ["x.example refused ->5"]
+    );
     assert_eq!(bench.close(), ["c.example unanswered 2>-"]);
     let counters = bench.reader.counters();
     assert_eq!((counters.questions, counters.unsolicited), (3, 1));
@@ -128,9 +153,16 @@ fn what_an_answer_says_is_told_apart() {
 fn a_question_asked_again_is_one_transaction() {
     let mut bench = Bench::new(10, 10);
     for second in 0..3 {
-        assert!(bench.at(second, &message(1, false, 0, "a.example", &[])).is_empty());
+        assert!(
+            bench
+                .at(second, &message(1, false, 0, "a.example", &[]))
+                .is_empty()
+        );
     }
-    assert_eq!(bench.at(4, &message(1, true, 0, "a.example", &[[192, 0, 2, 1]])), ["a.example answered 0>3"]);
+    assert_eq!(
+        bench.at(4, &message(1, true, 0, "a.example", &[[192, 0, 2, 1]])),
+        ["a.example answered 0>3"]
+    );
     assert_eq!(bench.reader.counters().repeated, 2);
     assert!(bench.close().is_empty());
 }
@@ -140,8 +172,15 @@ fn nobody_is_waited_for_longer_than_the_limit() {
     let mut bench = Bench::new(10, 10);
     bench.at(0, &message(1, false, 0, "a.example", &[]));
     bench.at(20, &message(2, false, 0, "b.example", &[]));
-    assert!(bench.at(30, &message(3, false, 0, "c.example", &[])).is_empty());
-    assert_eq!(bench.at(31, &message(4, false, 0, "d.example", &[])), ["a.example unanswered 0>-"]);
+    assert!(
+        bench
+            .at(30, &message(3, false, 0, "c.example", &[]))
+            .is_empty()
+    );
+    assert_eq!(
+        bench.at(31, &message(4, false, 0, "d.example", &[])),
+        ["a.example unanswered 0>-"]
+    );
     assert_eq!(bench.close().len(), 3);
 }
 
@@ -149,12 +188,26 @@ fn nobody_is_waited_for_longer_than_the_limit() {
 fn without_room_the_outcome_is_unknown_and_counted() {
     let mut bench = Bench::new(3, 2);
     for id in 0..2 {
-        assert!(bench.at(0, &message(id, false, 0, "a.example", &[])).is_empty());
+        assert!(
+            bench
+                .at(0, &message(id, false, 0, "a.example", &[]))
+                .is_empty()
+        );
     }
-    assert_eq!(bench.at(0, &message(9, false, 0, "z.example", &[])), ["z.example unknown 2>-"]);
+    assert_eq!(
+        bench.at(0, &message(9, false, 0, "z.example", &[])),
+        ["z.example unknown 2>-"]
+    );
     let mut other = std::mem::take(&mut bench.place);
-    assert!(bench.at(0, &message(5, false, 0, "c.example", &[])).is_empty());
-    assert_eq!(bench.at(0, &message(6, false, 0, "d.example", &[])), ["d.example unknown 4>-"]);
+    assert!(
+        bench
+            .at(0, &message(5, false, 0, "c.example", &[]))
+            .is_empty()
+    );
+    assert_eq!(
+        bench.at(0, &message(6, false, 0, "d.example", &[])),
+        ["d.example unknown 4>-"]
+    );
     assert_eq!(bench.reader.counters().refused, 2);
     bench.close();
     std::mem::swap(&mut bench.place, &mut other);

@@ -90,17 +90,25 @@ fn show(
 ) -> Vec<String> {
     let mut shown = Vec::new();
     let time = Timestamp::from_parts(1, 0);
-    reader.packet(entry, place, direction, packet, time, payload, &mut |_, message| {
-        shown.push(match message {
-            Message::ServerName(name) => String::from_utf8_lossy(name).into_owned(),
-            Message::Request(request) => format!(
-                "{} {}",
-                String::from_utf8_lossy(request.method),
-                String::from_utf8_lossy(request.target)
-            ),
-            Message::Dns(direction, bytes) => format!("{direction:?} {}", bytes.len()),
-        });
-    });
+    reader.packet(
+        entry,
+        place,
+        direction,
+        packet,
+        time,
+        payload,
+        &mut |_, message| {
+            shown.push(match message {
+                Message::ServerName(name) => String::from_utf8_lossy(name).into_owned(),
+                Message::Request(request) => format!(
+                    "{} {}",
+                    String::from_utf8_lossy(request.method),
+                    String::from_utf8_lossy(request.target)
+                ),
+                Message::Dns(direction, bytes) => format!("{direction:?} {}", bytes.len()),
+            });
+        },
+    );
     shown
 }
 
@@ -112,7 +120,14 @@ fn from_client(
     payload: &[u8],
 ) -> Vec<String> {
     let packet = packet(sequence, payload);
-    show(reader, entry, place, Directed::FromInitiator, &packet, payload)
+    show(
+        reader,
+        entry,
+        place,
+        Directed::FromInitiator,
+        &packet,
+        payload,
+    )
 }
 
 #[test]
@@ -193,7 +208,11 @@ fn requests_go_on_behind_a_gap_that_never_closes() {
     for _ in 0..GAP_SEGMENTS_MAX {
         let next = b"GET /next HTTP/1.1\r\nHost: example.org\r\n\r\n";
         shown.extend(from_client(
-            &mut reader, &mut entry, &mut place, sequence, next,
+            &mut reader,
+            &mut entry,
+            &mut place,
+            sequence,
+            next,
         ));
         sequence += next.len() as u32;
     }
