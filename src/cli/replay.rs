@@ -14,7 +14,7 @@ use super::capture_args::{CaptureArgs, SinkFn, lossy, report_inputs};
 use super::{EXIT_ERROR, EXIT_INPUT_INCOMPLETE, EXIT_OK};
 use crate::aggregate::Ledger;
 use crate::config::Flags;
-use crate::export::{SummaryCollector, write_textfile};
+use crate::export::{SummaryCollector, check_textfile, write_textfile};
 use crate::geo::{Countries, OperatorTable};
 use crate::pipeline::conservation;
 use crate::report::{self, Style, Summary};
@@ -97,6 +97,18 @@ pub fn run(args: &ReplayArgs) -> anyhow::Result<ExitCode> {
     );
     let events_path = args.events.as_deref();
     let events_path = events_path.or(configuration.output.events.path());
+    let metrics_path = args.metrics.as_deref();
+    let metrics_path = metrics_path.or(configuration.output.metrics.path());
+    if let Some(path) = metrics_path {
+        // Better said now than after hours of reading.
+        refuse_capture(path, &args.captures.paths, "--metrics")?;
+        check_textfile(path)?;
+        anyhow::ensure!(
+            events_path != Some(path),
+            "{}: --metrics and --events name one file; give each its own",
+            path.display()
+        );
+    }
     let events = events_path.map(|path| open_events(path, &args.captures.paths));
     let mut events = events
         .transpose()?
@@ -127,8 +139,7 @@ pub fn run(args: &ReplayArgs) -> anyhow::Result<ExitCode> {
     let incomplete = report_inputs(run.source.reports());
     let nothing_read = incomplete && summary.frames.frames == 0;
     if !nothing_read {
-        let metrics = args.metrics.as_deref();
-        if let Some(path) = metrics.or(configuration.output.metrics.path()) {
+        if let Some(path) = metrics_path {
             write_textfile(SummaryCollector::new(&summary, ledger.rules())?, path)?;
         }
         write_summary(args.format, events_path, &summary).context("cannot write the report")?;
@@ -144,22 +155,28 @@ pub fn run(args: &ReplayArgs) -> anyhow::Result<ExitCode> {
     }))
 }
 
-fn open_events(path: &Path, captures: &[PathBuf]) -> anyhow::Result<BufWriter<Box<dyn Write>>> {
-    // Creating the file empties it: a slip must not cost a capture.
+/// Creating or replacing a file takes what was there: a slip must not cost a capture.
+fn refuse_capture(path: &Path, captures: &[PathBuf], option: &str) -> anyhow::Result<()> {
     let identity = |path: &Path| {
         std::fs::metadata(path)
             .ok()
             .map(|file| (file.dev(), file.ino()))
     };
-    if let Some(events) = identity(path) {
-        for capture in captures {
-            anyhow::ensure!(
-                identity(capture) != Some(events),
-                "{}: is one of the captures; give --events another file",
-                path.display()
-            );
-        }
-    }
+    let Some(written) = identity(path) else {
+        return Ok(());
+    };
+    anyhow::ensure!(
+        !captures
+            .iter()
+            .any(|capture| identity(capture) == Some(written)),
+        "{}: is one of the captures; give {option} another file",
+        path.display()
+    );
+    Ok(())
+}
+
+fn open_events(path: &Path, captures: &[PathBuf]) -> anyhow::Result<BufWriter<Box<dyn Write>>> {
+    refuse_capture(path, captures, "--events")?;
     let out: Box<dyn Write> = if path.as_os_str() == "-" {
         Box::new(std::io::stdout())
     } else {
