@@ -136,6 +136,12 @@ impl Ledger {
         }
     }
 
+    /// What follows comes from another world: who resolved what there is not known here.
+    pub fn next_world(&mut self) {
+        self.memory.clear();
+        self.beside.clear();
+    }
+
     /// What was made of the last event.
     pub fn judgement(&self) -> &Judgement {
         &self.judgement

@@ -107,6 +107,12 @@ impl ResolverMemory {
         })
     }
 
+    /// Forgets everything but how often it had to.
+    pub fn clear(&mut self) {
+        self.by_client.clear();
+        self.by_anybody.clear();
+    }
+
     /// Answers that gave way to newer ones before their time was over.
     pub fn forgotten(&self) -> u64 {
         self.by_client.forgotten + self.by_anybody.forgotten
@@ -139,6 +145,11 @@ impl<K: Copy + Eq + Hash> Recent<K> {
             capacity: capacity.max(1),
             forgotten: 0,
         }
+    }
+
+    fn clear(&mut self) {
+        self.entries.clear();
+        self.order.clear();
     }
 
     fn put(&mut self, key: K, resolved: &Arc<Resolved>, at: Timestamp, until: Timestamp) {

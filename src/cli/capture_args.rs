@@ -12,7 +12,7 @@ use anyhow::Context as _;
 use clap::Args;
 
 use super::progress::{Progress, Watched};
-use crate::aggregate::{EventRef, HomeHint, ProposedHome};
+use crate::aggregate::{EventRef, HomeHint, Ledger, ProposedHome};
 use crate::attribute::Ruleset;
 use crate::capture::{
     CaptureFiles, Compression, DamageKind, FileReport, FrameBatch, FrameDescriptor, InputOptions,
@@ -209,19 +209,17 @@ impl CaptureArgs {
     ) -> anyhow::Result<Run> {
         let progress = Progress::start(source.bytes_total(), self.quiet);
         let mut source = Watched::new(source, progress.as_ref());
-        let mut home_hint = HomeHint::default();
-        let mut sink = SinkFn(|event: EventRef<'_>| {
-            if let EventRef::Opened(opened) = event {
-                home_hint.opened(opened);
-            }
-            sink.event(event)
-        });
+        let mut sink = Hinting {
+            sink,
+            hint: HomeHint::default(),
+        };
         let mut outcome = Outcome::default();
         loop {
             outcome += &pipeline::replay(&mut source, settings, &mut sink)?;
             if !source.next_world() {
                 break;
             }
+            sink.next_world();
         }
         let source = source.into_inner();
         drop(progress);
@@ -233,7 +231,7 @@ impl CaptureArgs {
             outcome,
             source,
             reports,
-            home_hint: home_hint.proposed(),
+            home_hint: sink.hint.proposed(),
         })
     }
 
@@ -248,7 +246,7 @@ impl CaptureArgs {
 }
 
 /// Creating a file empties it: a slip must not cost a capture.
-pub fn refuse_to_overwrite(path: &Path, captures: &[PathBuf]) -> anyhow::Result<()> {
+pub fn refuse_to_overwrite(path: &Path, captures: &[PathBuf], option: &str) -> anyhow::Result<()> {
     let identity = |path: &Path| {
         std::fs::metadata(path)
             .ok()
@@ -260,7 +258,7 @@ pub fn refuse_to_overwrite(path: &Path, captures: &[PathBuf]) -> anyhow::Result<
             let inside = capture.is_dir() && is_capture(path) && lies_in(path, capture);
             anyhow::ensure!(
                 identity(capture) != Some(output) && !inside,
-                "{}: is one of the captures; give another file to write to",
+                "{}: is one of the captures; give {option} another file",
                 path.display()
             );
         }
@@ -458,6 +456,44 @@ pub fn load(named: Option<&Path>) -> anyhow::Result<Configuration> {
 /// A path as the configuration shows it.
 pub fn lossy(path: &Path) -> String {
     path.to_string_lossy().into_owned()
+}
+
+/// Hands everything on, and listens for what may be home.
+struct Hinting<'a> {
+    sink: &'a mut dyn EventSink,
+    hint: HomeHint,
+}
+
+impl EventSink for Hinting<'_> {
+    fn event(&mut self, event: EventRef<'_>) -> std::io::Result<()> {
+        if let EventRef::Opened(opened) = event {
+            self.hint.opened(opened);
+        }
+        self.sink.event(event)
+    }
+
+    fn next_world(&mut self) {
+        self.sink.next_world();
+    }
+}
+
+/// A ledger that hears everything, and somebody who wants to know what it made of each event.
+pub struct LedgerSink<'a, F> {
+    /// The ledger.
+    pub ledger: &'a mut Ledger,
+    /// Hears each event after the ledger.
+    pub also: F,
+}
+
+impl<F: FnMut(EventRef<'_>, &Ledger) -> std::io::Result<()>> EventSink for LedgerSink<'_, F> {
+    fn event(&mut self, event: EventRef<'_>) -> std::io::Result<()> {
+        self.ledger.event(event);
+        (self.also)(event, self.ledger)
+    }
+
+    fn next_world(&mut self) {
+        self.ledger.next_world();
+    }
 }
 
 /// A sink made of a function.

@@ -10,7 +10,7 @@ use std::sync::Arc;
 use anyhow::Context as _;
 use clap::{ArgGroup, Args};
 
-use super::capture_args::{CaptureArgs, SinkFn, refuse_to_overwrite, report_inputs};
+use super::capture_args::{CaptureArgs, LedgerSink, SinkFn, refuse_to_overwrite, report_inputs};
 use super::{EXIT_ERROR, EXIT_INPUT_INCOMPLETE, EXIT_OK};
 use crate::aggregate::{EventRef, Ledger};
 use crate::capture::CaptureFiles;
@@ -106,15 +106,17 @@ fn find(args: &ExtractArgs, settings: &Settings, exposures_max: usize) -> anyhow
     let run = args.captures.read(
         args.captures.source()?,
         settings,
-        &mut SinkFn(|event: EventRef<'_>| {
-            ledger.event(event);
-            if let EventRef::Opened(opened) = event
-                && args.flow == Some(opened.id.0)
-            {
-                locator.want(opened.key, opened.frame.seq, u64::MAX);
-            }
-            Ok(())
-        }),
+        &mut LedgerSink {
+            ledger: &mut ledger,
+            also: |event: EventRef<'_>, _: &Ledger| {
+                if let EventRef::Opened(opened) = event
+                    && args.flow == Some(opened.id.0)
+                {
+                    locator.want(opened.key, opened.frame.seq, u64::MAX);
+                }
+                Ok(())
+            },
+        },
     )?;
     if let Some(id) = &args.exposure {
         for (key, exposure) in ledger.exposures().iter() {
@@ -165,7 +167,7 @@ fn copy(
         );
         Box::new(std::io::stdout().lock())
     } else {
-        refuse_to_overwrite(&args.write, &args.captures.paths)?;
+        refuse_to_overwrite(&args.write, &args.captures.paths, "--write")?;
         let file = File::create(&args.write)
             .with_context(|| format!("cannot create {}", args.write.display()))?;
         Box::new(file)

@@ -9,11 +9,11 @@ use std::sync::Arc;
 use anyhow::Context as _;
 use clap::{Args, ValueEnum};
 
-use super::capture_args::{CaptureArgs, SinkFn, lossy, refuse_to_overwrite, report_inputs};
+use super::capture_args::{CaptureArgs, LedgerSink, lossy, refuse_to_overwrite, report_inputs};
 use super::{EXIT_ERROR, EXIT_INPUT_INCOMPLETE, EXIT_OK};
-use crate::aggregate::Ledger;
+use crate::aggregate::{EventRef, Ledger};
 use crate::config::Flags;
-use crate::export::{SummaryCollector, write_textfile};
+use crate::export::{SummaryCollector, check_textfile, write_textfile};
 use crate::geo::{Countries, OperatorTable};
 use crate::pipeline::conservation;
 use crate::report::{self, Reading, Style, Summary};
@@ -103,6 +103,18 @@ pub fn run(args: &ReplayArgs) -> anyhow::Result<ExitCode> {
     );
     let events_path = args.events.as_deref();
     let events_path = events_path.or(configuration.output.events.path());
+    let metrics_path = args.metrics.as_deref();
+    let metrics_path = metrics_path.or(configuration.output.metrics.path());
+    if let Some(path) = metrics_path {
+        // Better said now than after hours of reading.
+        refuse_to_overwrite(path, &args.captures.paths, "--metrics")?;
+        check_textfile(path)?;
+        anyhow::ensure!(
+            events_path != Some(path),
+            "{}: --metrics and --events name one file; give each its own",
+            path.display()
+        );
+    }
     let events = events_path.map(|path| open_events(path, &args.captures.paths));
     let source = args.captures.source()?;
     let mut events = events.transpose()?.map(|out| {
@@ -112,12 +124,14 @@ pub fn run(args: &ReplayArgs) -> anyhow::Result<ExitCode> {
     let run = args.captures.read(
         source,
         &settings,
-        &mut SinkFn(|event: crate::aggregate::EventRef<'_>| {
-            ledger.event(event);
-            events
-                .as_mut()
-                .map_or(Ok(()), |events| events.event(event, ledger.judgement()))
-        }),
+        &mut LedgerSink {
+            ledger: &mut ledger,
+            also: |event: EventRef<'_>, ledger: &Ledger| {
+                events
+                    .as_mut()
+                    .map_or(Ok(()), |events| events.event(event, ledger.judgement()))
+            },
+        },
     )?;
     if let Some(events) = &mut events {
         events.flush().context("cannot write events")?;
@@ -140,8 +154,7 @@ pub fn run(args: &ReplayArgs) -> anyhow::Result<ExitCode> {
     summary.reading = reading;
     let nothing_read = incomplete && summary.frames.frames == 0;
     if !nothing_read {
-        let metrics = args.metrics.as_deref();
-        if let Some(path) = metrics.or(configuration.output.metrics.path()) {
+        if let Some(path) = metrics_path {
             write_textfile(SummaryCollector::new(&summary, ledger.rules())?, path)?;
         }
         write_summary(args.format, events_path, &summary).context("cannot write the report")?;
@@ -158,7 +171,7 @@ pub fn run(args: &ReplayArgs) -> anyhow::Result<ExitCode> {
 }
 
 fn open_events(path: &Path, captures: &[PathBuf]) -> anyhow::Result<BufWriter<Box<dyn Write>>> {
-    refuse_to_overwrite(path, captures)?;
+    refuse_to_overwrite(path, captures, "--events")?;
     let out: Box<dyn Write> = if path.as_os_str() == "-" {
         Box::new(std::io::stdout())
     } else {

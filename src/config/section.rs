@@ -82,7 +82,7 @@ impl Place<'_> {
 /// The line, from 1, that an offset lies in.
 pub(super) fn line_of(text: &str, offset: usize) -> usize {
     let before = text.as_bytes().get(..offset).unwrap_or(text.as_bytes());
-    1 + before.iter().filter(|byte| **byte == b'\n').count()
+    before.split(|byte| *byte == b'\n').count()
 }
 
 /// One value as it is shown.
@@ -106,12 +106,14 @@ macro_rules! section {
     }) => {
         $(#[$meta])*
         #[derive(Clone, Debug, PartialEq, Eq)]
+        #[allow(clippy::struct_field_names, reason = "the names are the keys of the file")]
         pub struct $name {
             $($(#[$key_meta])* pub $key: $crate::config::Sourced<$type>,)+
         }
 
         #[derive(Debug, Default, serde::Deserialize)]
         #[serde(deny_unknown_fields)]
+        #[allow(clippy::struct_field_names, reason = "the names are the keys of the file")]
         pub(super) struct $raw {
             $($key: Option<toml::Spanned<$type>>,)+
         }

@@ -9,4 +9,4 @@ mod textfile;
 
 pub use catalogue::{CATALOGUE, Definition, Kind};
 pub use metrics::SummaryCollector;
-pub use textfile::{TextfileError, write_textfile};
+pub use textfile::{TextfileError, check_textfile, write_textfile};

@@ -32,13 +32,28 @@ pub enum TextfileError {
     },
 }
 
-/// Writes a file beside `path` and gives it that name when it is whole; what was there stays until then.
-pub fn write_textfile(collector: SummaryCollector, path: &Path) -> Result<(), TextfileError> {
-    if std::fs::symlink_metadata(path).is_ok_and(|found| !found.is_file()) {
+/// Whether a file can be put there: nothing is, or one that can be replaced, in a folder that is there.
+pub fn check_textfile(path: &Path) -> Result<(), TextfileError> {
+    let folder = match path.parent() {
+        Some(parent) if !parent.as_os_str().is_empty() => parent,
+        _ => Path::new("."),
+    };
+    std::fs::metadata(folder).map_err(|error| TextfileError::Io {
+        path: path.to_owned(),
+        error,
+    })?;
+    let is_other = std::fs::symlink_metadata(path).is_ok_and(|found| !found.is_file());
+    if is_other || path.file_name().is_none() {
         return Err(TextfileError::NotAFile {
             path: path.to_owned(),
         });
     }
+    Ok(())
+}
+
+/// Writes a file beside `path` and gives it that name when it is whole; what was there stays until then.
+pub fn write_textfile(collector: SummaryCollector, path: &Path) -> Result<(), TextfileError> {
+    check_textfile(path)?;
     let registry = Registry::new();
     registry.register(Box::new(collector))?;
     let mut text = Vec::new();

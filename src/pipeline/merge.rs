@@ -8,6 +8,9 @@ use crate::aggregate::{EventRef, EventRun};
 pub trait EventSink {
     /// Takes the next event; an error ends the run.
     fn event(&mut self, event: EventRef<'_>) -> std::io::Result<()>;
+
+    /// What follows has nothing to do with what came before: other captures, to be kept apart.
+    fn next_world(&mut self) {}
 }
 
 /// Gives all events of a sorted run to `sink`.

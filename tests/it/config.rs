@@ -225,8 +225,9 @@ fn zones_lie_in_home_networks_and_share_no_network() {
         );
     }
     let many: String = (0..257)
-        .map(|n| format!("z{n} = [\"10.0.{}.{}\"]\n", n / 256, n % 256))
-        .collect();
+        .map(|n| format!("z{n} = [\"10.0.{}.{}\"]", n / 256, n % 256))
+        .collect::<Vec<_>>()
+        .join("\n");
     assert!(refused(&format!("[zones]\n{many}")).contains("257 zones: at most 256"));
 }
 

@@ -1,5 +1,10 @@
 //! `--metrics`: what Prometheus's own tool says of the file, and whether its numbers are those of the report.
 
+#![allow(
+    clippy::float_cmp,
+    reason = "all numbers are whole and exact in a double"
+)]
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::process::{Command, Stdio};
@@ -367,4 +372,31 @@ fn a_path_that_is_no_file_is_refused() {
         let said = String::from_utf8(output.stderr).unwrap();
         assert!(said.contains("is not a regular file"), "{said}");
     }
+}
+
+#[test]
+fn a_capture_and_the_events_are_never_replaced() {
+    let folder = tempfile::tempdir().unwrap();
+    let capture = folder.path().join("x.pcap");
+    std::fs::copy(pcaps().join("demo.pcap"), &capture).unwrap();
+    let before = std::fs::read(&capture).unwrap();
+    let events = folder.path().join("events");
+    for (metrics, word) in [
+        (&capture, "is one of the captures"),
+        (&events, "name one file"),
+        (
+            &folder.path().join("no/such/file.prom"),
+            "is the folder there",
+        ),
+    ] {
+        let output = avscope()
+            .args(["replay", "--quiet", "--events"])
+            .args([events.as_path(), Path::new("--metrics"), metrics, &capture])
+            .output()
+            .unwrap();
+        assert_eq!(output.status.code(), Some(1), "{output:?}");
+        let said = String::from_utf8(output.stderr).unwrap();
+        assert!(said.contains(word), "{said}");
+    }
+    assert_eq!(std::fs::read(&capture).unwrap(), before);
 }

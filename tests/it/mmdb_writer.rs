@@ -129,7 +129,9 @@ fn encode(value: &Value, out: &mut Vec<u8>) {
             assert!(values.len() < 29);
             out.push(values.len() as u8);
             out.push(11 - 7);
-            values.iter().for_each(|value| encode(value, out));
+            for value in values {
+                encode(value, out);
+            }
         }
         Value::Map(entries) => {
             control(7, entries.len(), out);
@@ -144,7 +146,7 @@ fn encode(value: &Value, out: &mut Vec<u8>) {
 fn control(kind: u8, len: usize, out: &mut Vec<u8>) {
     match len {
         0..29 => out.push(kind << 5 | len as u8),
-        29..285 => out.extend_from_slice(&[kind << 5 | 29, (len - 29) as u8]),
+        29..285 => out.extend_from_slice(&[kind << 5 | 0b1_1101, (len - 29) as u8]),
         _ => panic!("no test needs a text of {len} bytes"),
     }
 }
