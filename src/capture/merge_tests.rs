@@ -392,3 +392,19 @@ fn isolated_files_have_clocks_of_their_own_and_one_sequence() {
     assert!(!source.next_world());
     assert_eq!(source.clock_stats().steps_back, 0);
 }
+
+#[test]
+fn more_sites_than_a_flow_key_can_tell_apart_are_refused() {
+    let isolated = InputOptions {
+        isolate: true,
+        ..InputOptions::default()
+    };
+    let mut paths: Vec<PathBuf> = (0..=u16::MAX)
+        .map(|number| format!("/nonexistent/{number}").into())
+        .collect();
+    let source = CaptureFiles::with_options(&paths, &isolated).unwrap();
+    assert_eq!(source.sites().len(), 65_536);
+    paths.push("/nonexistent/one-more".into());
+    let error = CaptureFiles::with_options(&paths, &isolated).unwrap_err();
+    assert!(error.to_string().contains("site number 65,537"), "{error}");
+}

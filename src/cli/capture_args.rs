@@ -369,19 +369,25 @@ fn report_passed(source: &CaptureFiles, stderr: &mut impl Write) {
     }
 }
 
+/// Inputs whose damage is told; the JSON report has all of them.
+const DAMAGED_TOLD_MAX: usize = 20;
+
 fn report_damage(reports: &[FileReport], stderr: &mut impl Write) -> bool {
-    let mut incomplete = false;
-    for report in reports {
-        let path = shown(&report.path);
+    let mut untold = 0;
+    let damaged = |report: &&FileReport| report.error.is_some() || report.damage.is_some();
+    for (number, report) in reports.iter().filter(damaged).enumerate() {
+        if number >= DAMAGED_TOLD_MAX {
+            untold += 1;
+            continue;
+        }
         if let Some(error) = &report.error {
-            incomplete = true;
             let _ = writeln!(stderr, "avscope: {}", printable(error.as_bytes()));
         }
         if let Some(damage) = report.damage {
-            incomplete = true;
             let _ = writeln!(
                 stderr,
-                "avscope: {path}: {} {}: {}; the {} frames before it were processed",
+                "avscope: {}: {} {}: {}; the {} frames before it were processed",
+                shown(&report.path),
                 where_it_is(damage.kind, report),
                 damage.offset,
                 what_happened(damage.kind),
@@ -389,7 +395,13 @@ fn report_damage(reports: &[FileReport], stderr: &mut impl Write) -> bool {
             );
         }
     }
-    incomplete
+    if untold > 0 {
+        let _ = writeln!(
+            stderr,
+            "avscope: {untold} more inputs could not be read, or not to their end: --format json lists all of them"
+        );
+    }
+    reports.iter().any(|report| damaged(&report))
 }
 
 /// In which bytes the offset of damage counts.

@@ -210,6 +210,14 @@ fn what_is_wrong_in_a_folder_is_told_and_the_rest_is_read() {
         assert!(words.contains(said), "{said} in {words}");
     }
 
+    let many = folder.join("many");
+    for number in 0..50 {
+        write(&many, &format!("{number}.pcap"), &demo[..20]);
+    }
+    let (_, words) = report(&[], &[&many], 1);
+    assert_eq!(words.lines().count(), 21, "{words}");
+    assert!(words.contains("30 more inputs"), "{words}");
+
     let nothing = folder.join("nothing");
     std::fs::create_dir(&nothing).unwrap();
     let (_, words) = report(&[], &[&nothing], 1);
