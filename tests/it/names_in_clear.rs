@@ -98,6 +98,16 @@ fn transactions(lines: &[Value]) -> Vec<Transaction> {
     found
 }
 
+/// What was sent is an answer; one that leads nowhere has a word of its own.
+fn outcome(entry: &Value) -> String {
+    let nowhere = |answer: &Value| answer["rdata"] == "0.0.0.0" || answer["rdata"] == "::";
+    let answers = list(&entry["answers"]);
+    if entry["outcome"] == "answered" && answers.iter().all(nowhere) {
+        return "sinkholed".to_owned();
+    }
+    text(&entry["outcome"])
+}
+
 fn asked(expected: &Value) -> Vec<Transaction> {
     let mut wanted: Vec<_> = list(&expected["dns"])
         .iter()
@@ -106,7 +116,7 @@ fn asked(expected: &Value) -> Vec<Transaction> {
                 ends(entry),
                 text(&entry["rrname"]).to_ascii_lowercase(),
                 text(&entry["rrtype"]),
-                text(&entry["outcome"]),
+                outcome(entry),
             )
         })
         .collect();
