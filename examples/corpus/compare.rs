@@ -31,7 +31,7 @@ pub const KINDS: [&str; 7] = [
 ];
 
 /// Those that this version reads: of these 99.5 % of the plain ones must be found.
-pub const READ: [&str; 1] = ["tls_sni"];
+pub const READ: [&str; 7] = KINDS;
 
 /// What a name is compared by: itself, client, its port, server, its port.
 pub type Key = (String, String, u64, String, u64);
