@@ -251,6 +251,8 @@ impl StreamReader {
             };
             if let Some(conversation) = self.conversations.get_mut(number) {
                 conversation.parsers.kind = Kind::Dns;
+                // What the segment acknowledges is the client's.
+                conversation.answers_known = false;
             }
             entry.set_app_protocol(AppProtocol::Dns);
             entry.set_coverage(Coverage::NameService);
