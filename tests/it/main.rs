@@ -13,6 +13,7 @@ mod config;
 mod corpus;
 mod determinism;
 mod explain;
+mod extract;
 mod frames;
 mod generator;
 mod geoip;
