@@ -34,7 +34,8 @@ pub fn redacted(kind: EvidenceKind, text: Cow<'_, str>) -> Cow<'_, str> {
 }
 
 /// A User-Agent without identifiers: GUIDs, MAC addresses, hexadecimal runs of 16 and more, base64-like runs of 20 and more, digit
-/// runs of 9 and more.
+/// runs of 9 and more
+/// that are no date.
 ///
 /// Nothing of an identifier is kept: eight characters of base64 name a machine among billions. What made a rule know the text is
 /// the rule's pattern.
@@ -229,12 +230,28 @@ fn redact_pieces(pieces: &[(usize, &str)], out: &mut Redaction<'_>) {
         let mut at = 0;
         while let Some(rest) = piece.get(at..).filter(|rest| !rest.is_empty()) {
             let digits = rest.bytes().take_while(u8::is_ascii_digit).count();
-            if digits >= DIGITS {
+            if digits >= DIGITS && !is_build_date(rest.get(..digits).unwrap_or_default()) {
                 out.take_out(start + at, digits);
             }
             at += digits.max(1);
         }
     }
+}
+
+/// Whether digits are a date with the hour, and more or not, as builds are numbered (`Gecko/2008032620`).
+fn is_build_date(digits: &str) -> bool {
+    let number = |from: usize, to: usize| {
+        let part = digits.get(from..to)?;
+        part.parse::<u32>().ok()
+    };
+    let within = |from, to, least, most| {
+        number(from, to).is_some_and(|number| (least..=most).contains(&number))
+    };
+    matches!(digits.len(), 10 | 12 | 14)
+        && within(0, 4, 1990, 2099)
+        && within(4, 6, 1, 12)
+        && within(6, 8, 1, 31)
+        && within(8, 10, 0, 23)
 }
 
 /// Whether letters and digits look like a word, a number, or a word with a number, as in `Win64`, `64bit`, `K7TotalSecurity`.
@@ -314,6 +331,7 @@ mod tests {
             "application/x-www-form-urlencoded",
             "ClamAV/0.103.2 (OS: linux-gnu, ARCH: x86_64, CPU: x86_64)",
             "/updates/bases/av/kdb/i386/kdb-i386-1312-0607.xml.dif",
+            "Gecko/2008032620 Firefox/3.0b5",
             "",
             "bücher",
         ] {
@@ -338,6 +356,7 @@ mod tests {
             ("Agent/1.0 d41d8cd98f00b204e9800998ecf8427e", "Agent/1.0 …"),
             ("Agent/1.0 (SN123456789)", "Agent/1.0 (SN…)"),
             ("id=1234567890 v=20240131", "id=… v=20240131"),
+            ("Agent/2008133620", "Agent/…"),
             ("MyApp/bXkgbWFjaGluZSBpcyAjNw9x", "MyApp/…"),
             ("KEY-8F3K2-Q9Z1X-77AB3-T5LM2", "…"),
             ("aGVsbG8gd29ybGQgaGVsbG8gd29ybGQ=", "…"),

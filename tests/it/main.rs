@@ -19,6 +19,7 @@ mod inputs;
 mod metrics;
 mod mmdb_writer;
 mod names_in_clear;
+mod redact;
 mod robustness;
 mod rules;
 mod schema;
