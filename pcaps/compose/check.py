@@ -82,7 +82,9 @@ def check_dns(capture: Path, expected: dict) -> list[str]:
                 ends = ends[2:] + ends[:2]
             data = tuple(sorted(",".join(row[11:]).strip(",").replace(",,", ",").split(","))) if response else ()
             outcome = RCODES[row[10]] if response else None
-            found[(*ends, row[8], TYPES[row[9]], "no_data" if outcome == "answered" and data == ("",) else outcome, data)] += 1
+            if outcome == "answered":
+                outcome = {("",): "no_data", ("0.0.0.0",): "sinkholed"}.get(data, outcome)
+            found[(*ends, row[8], TYPES[row[9]], outcome, data)] += 1
         wanted: Counter = Counter()
         for entry in expected["dns"]:
             if response and entry["outcome"] != "unanswered":

@@ -115,6 +115,8 @@ pub struct MessageObserved {
     pub app_protocol: AppProtocol,
     /// Method of an HTTP request.
     pub method: TextRef,
+    /// Target of an HTTP request, as on the wire.
+    pub target: TextRef,
     /// What it showed, in the run's list of facts.
     pub facts: ListRef,
 }

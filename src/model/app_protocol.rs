@@ -138,6 +138,10 @@ closed_set! {
         Bittorrent = "bittorrent",
         /// Dropbox among the hosts of a network.
         Dropbox = "dropbox",
+        /// Spotify among the hosts of a network.
+        Spotify = "spotify",
+        /// Zoom's calls.
+        Zoom = "zoom",
         /// System messages.
         Syslog = "syslog",
         /// NetFlow and IPFIX.
@@ -229,7 +233,7 @@ impl AppProtocol {
             | Self::Pptp
             | Self::Teredo
             | Self::Capwap => Carries::Packets,
-            Self::Ssh | Self::Ike => Carries::Encrypted,
+            Self::Ssh | Self::Ike | Self::Zoom => Carries::Encrypted,
             _ => Carries::Nothing,
         }
     }

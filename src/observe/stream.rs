@@ -7,7 +7,7 @@ use crate::model::{AppProtocol, Carries, Coverage, Timestamp};
 use crate::protocol::Progress;
 use crate::protocol::dns;
 use crate::protocol::http1::{self, Request, RequestStream};
-use crate::protocol::recognise::{Transport, recognise};
+use crate::protocol::recognise::{Transport, looks_random, recognise};
 use crate::protocol::tls::{self, HelloAssembler, Look, ServerName};
 
 /// In the middle of a flow, so many payload packets of the client are looked at for a beginning.
@@ -291,6 +291,8 @@ impl StreamReader {
             };
             if let Some(conversation) = self.conversations.get_mut(number) {
                 conversation.parsers.kind = Kind::Dns;
+                // What the segment acknowledges is the client's.
+                conversation.answers_known = false;
             }
             entry.set_app_protocol(AppProtocol::Dns);
             entry.set_coverage(Coverage::NameService);
@@ -300,7 +302,7 @@ impl StreamReader {
             return;
         }
         if entry.coverage() == Coverage::NoPayload {
-            entry.set_coverage(Coverage::OtherProtocol);
+            entry.set_coverage(unrecognised(segment.payload));
         }
         if entry.looked_at >= CLIENT_UNKNOWN {
             entry.flags.set(FlowFlags::INSPECTED);
@@ -351,9 +353,9 @@ impl StreamReader {
         if recognised(entry, Directed::FromInitiator, &segment) {
             return;
         }
-        settle(entry, Coverage::OtherProtocol);
+        settle(entry, unrecognised(segment.payload));
         if entry.flags.has(FlowFlags::RESPONDER_PAYLOAD) {
-            finish(entry, Coverage::OtherProtocol);
+            entry.flags.set(FlowFlags::INSPECTED);
         } else {
             entry.looked_at = CLIENT_UNKNOWN;
         }
@@ -731,7 +733,7 @@ fn mismatch(entry: &mut FlowEntry, kind: Kind, segment: &Segment<'_>) {
         Kind::Requests | Kind::Dns => finish(entry, Coverage::OtherProtocol),
         Kind::Undecided => {
             if !recognised(entry, Directed::FromInitiator, segment) {
-                finish(entry, Coverage::OtherProtocol);
+                finish(entry, unrecognised(segment.payload));
             }
         }
     }
@@ -781,6 +783,15 @@ pub fn coverage_of(protocol: AppProtocol) -> Coverage {
             }
             _ => Coverage::NamelessProtocol,
         },
+    }
+}
+
+/// The bucket of a flow whose first bytes are those of no protocol that is known.
+pub fn unrecognised(payload: &[u8]) -> Coverage {
+    if looks_random(payload) {
+        Coverage::OpaquePayload
+    } else {
+        Coverage::OtherProtocol
     }
 }
 

@@ -32,6 +32,8 @@ use crate::protocol::http1::{Host, Request};
 
 /// Facts that one flow keeps; a connection to a proxy may name hundreds of hosts, and the first ones say what it is.
 const FACTS_MAX: u8 = 8;
+/// Of these, programs and targets that no rule knows: they must not crowd out what comes later.
+const MARKS_MAX: u8 = 4;
 
 /// What is kept about flows beside the flow table.
 #[derive(Debug)]
@@ -205,7 +207,7 @@ impl<'a> Telling<'a> {
         let text = self.events.keep_text(name);
         self.events.push_fact(sighting.evidence(text));
         self.facts.sight(entry, sighting);
-        self.observed(entry, AppProtocol::Tls, TextRef::default(), first);
+        self.observed(entry, AppProtocol::Tls, [TextRef::default(); 2], first);
     }
 
     fn request(&mut self, entry: &mut FlowEntry, request: &Request<'_>) {
@@ -226,12 +228,12 @@ impl<'a> Telling<'a> {
                         None => Coverage::NamedNotSecurity,
                     },
                 );
-                self.fact(entry, kind, id, rule, name, true);
+                self.fact(entry, kind, id, rule, name);
             }
             Host::Address(text) => {
                 named(entry, Coverage::SniIsAddress);
                 let id = self.facts.names.refer(TextKind::Host, text, |_| None);
-                self.fact(entry, kind, id, None, text, true);
+                self.fact(entry, kind, id, None, text);
             }
             Host::Absent => named(entry, Coverage::HostAbsent),
         }
@@ -240,37 +242,23 @@ impl<'a> Telling<'a> {
             if rule.is_some() {
                 named(entry, Coverage::Attributed);
             }
-            self.fact(
-                entry,
-                EvidenceKind::HttpUserAgent,
-                id,
-                rule,
-                program,
-                rule.is_some(),
-            );
+            self.fact(entry, EvidenceKind::HttpUserAgent, id, rule, program);
         }
         if !request.is_connect() {
             let target = request.path_and_query();
             let rule = self.facts.judge_target(target, day);
-            let mut id = None;
             if rule.is_some() {
                 named(entry, Coverage::Attributed);
-                id = self.facts.names.refer(TextKind::Uri, target, |_| rule);
             }
-            self.fact(
-                entry,
-                EvidenceKind::HttpUri,
-                id,
-                rule,
-                target,
-                rule.is_some(),
-            );
+            let id = self.facts.names.refer(TextKind::Uri, target, |_| rule);
+            self.fact(entry, EvidenceKind::HttpUri, id, rule, target);
         }
         let method = self.events.keep_text(request.method);
-        self.observed(entry, AppProtocol::Http, method, first);
+        let target = self.events.keep_text(request.target);
+        self.observed(entry, AppProtocol::Http, [method, target], first);
     }
 
-    /// Tells a fact; the flow keeps it where it says something about the flow as a whole.
+    /// Tells a fact, and keeps it with the flow.
     fn fact(
         &mut self,
         entry: &mut FlowEntry,
@@ -278,7 +266,6 @@ impl<'a> Telling<'a> {
         name: Option<NameId>,
         rule: Option<RuleMatch>,
         text: &[u8],
-        keep: bool,
     ) {
         let sighting = Sighting {
             kind,
@@ -290,18 +277,14 @@ impl<'a> Telling<'a> {
         };
         let text = self.events.keep_text(text);
         self.events.push_fact(sighting.evidence(text));
-        if keep {
-            self.facts.sight(entry, sighting);
-        } else if let Some(name) = name {
-            self.facts.names.release(name);
-        }
+        self.facts.sight(entry, sighting);
     }
 
     fn observed(
         &mut self,
         entry: &FlowEntry,
         app_protocol: AppProtocol,
-        method: TextRef,
+        [method, target]: [TextRef; 2],
         first_fact: u32,
     ) {
         let event = MessageObserved {
@@ -313,6 +296,7 @@ impl<'a> Telling<'a> {
             locality: entry.locality(),
             app_protocol,
             method,
+            target,
             facts: self.events.facts_since(first_fact),
         };
         let key = EventKey {
@@ -538,7 +522,13 @@ impl FlowFacts {
             known |= other.kind == sighting.kind && other.name == sighting.name;
             at = other.next;
         }
-        if known || detail.facts_kept >= FACTS_MAX {
+        let is_mark = sighting.rule.is_none()
+            && matches!(
+                sighting.kind,
+                EvidenceKind::HttpUserAgent | EvidenceKind::HttpUri
+            );
+        let most = if is_mark { MARKS_MAX } else { FACTS_MAX };
+        if known || detail.facts_kept >= most {
             if let Some(name) = sighting.name {
                 self.names.release(name);
             }
@@ -685,6 +675,6 @@ fn silent_coverage(entry: &FlowEntry) -> Coverage {
         TCP | UDP => Coverage::NoPayload,
         protocol if TUNNELS.contains(&protocol) => Coverage::Tunnel,
         protocol if NETWORK.contains(&protocol) => Coverage::NamelessProtocol,
-        _ => Coverage::OtherProtocol,
+        _ => Coverage::OtherTransport,
     }
 }

@@ -91,8 +91,7 @@ struct Tls<'a> {
 struct Http<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     hostname: Option<Cow<'a, str>>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    url: Option<Cow<'a, str>>,
+    url: Cow<'a, str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     http_user_agent: Option<Cow<'a, str>>,
     http_method: Cow<'a, str>,
@@ -286,7 +285,7 @@ impl<W: Write> EventWriter<W> {
                 None,
                 Some(Http {
                     hostname: value(&[EvidenceKind::HttpHost, EvidenceKind::HttpConnect]),
-                    url: value(&[EvidenceKind::HttpUri]),
+                    url: printable(run.text(observed.target)),
                     http_user_agent: value(&[EvidenceKind::HttpUserAgent]),
                     http_method: printable(run.text(observed.method)),
                 }),
