@@ -17,7 +17,9 @@ use crate::flow::{
     Directed, FlowEndReason, FlowEntry, FlowFlags, FlowKey, FlowTable, Side, Update,
 };
 use crate::model::{AppProtocol, Tick, Timestamp};
-use crate::observe::{DnsReader, HandshakeLimits, QuestionLimits, StreamReader, coverage_of, unrecognised};
+use crate::observe::{
+    DnsReader, HandshakeLimits, QuestionLimits, StreamReader, coverage_of, unrecognised,
+};
 use crate::protocol::recognise::{Transport, recognise};
 
 /// Datagrams of a flow that are looked at for what protocol it is.
