@@ -355,3 +355,43 @@ fn a_capture_cut_while_it_is_read_ends_with_its_name() {
         "{words}"
     );
 }
+
+#[test]
+fn a_line_of_csv_can_be_read_apart_from_the_others() {
+    let demo = pcaps().join("demo.pcap");
+    let demo = demo.to_str().unwrap();
+    let csv = stdout_of(&["replay", "--format", "csv", "--site", "here", demo]);
+    let report = stdout_of(&["replay", "--format", "json", "--site", "here", demo]);
+    let report: Value = serde_json::from_str(&report).unwrap();
+    let mut reader = csv::Reader::from_reader(csv.as_bytes());
+    let page = include_str!("../../docs/REPORT.md");
+    let (_, section) = page.split_once("--format csv`\n").unwrap();
+    let described: Vec<_> = section
+        .lines()
+        .filter(|line| line.starts_with('`') && line.ends_with('`'))
+        .flat_map(str::split_whitespace)
+        .map(|column| column.trim_matches('`'))
+        .collect();
+    assert_eq!(
+        reader.headers().unwrap().iter().collect::<Vec<_>>(),
+        described
+    );
+    let dataset = |which: &str| {
+        let set = &report[which];
+        let word = |field: &str| set[field].as_str().unwrap();
+        format!("{} {}", word("name"), word("build_date"))
+    };
+    let exposures = report["exposures"].as_array().unwrap();
+    let lines: Vec<_> = reader.records().map(Result::unwrap).collect();
+    assert_eq!(lines.len(), exposures.len());
+    for (line, exposure) in lines.iter().zip(exposures) {
+        let column = |name: &str| {
+            let at = described.iter().position(|column| *column == name);
+            line.get(at.unwrap()).unwrap()
+        };
+        assert_eq!(column("country_dataset"), dataset("country_dataset"));
+        assert_eq!(column("operator_dataset"), dataset("operator_dataset"));
+        assert_eq!(column("id"), exposure["id"].as_str().unwrap());
+        assert_eq!(column("site"), "here");
+    }
+}
