@@ -188,6 +188,16 @@ closed_set! {
         Teredo = "teredo",
         /// Wireless controllers.
         Capwap = "capwap",
+        /// Probes that ask for the way.
+        Traceroute = "traceroute",
+        /// File sharing of the FastTrack network.
+        FastTrack = "fasttrack",
+        /// Measurements of speed.
+        Ookla = "ookla",
+        /// Network access authentication.
+        Pana = "pana",
+        /// Household devices of TP-Link.
+        TpLink = "tplink-shp",
     }
 }
 

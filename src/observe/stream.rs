@@ -1,21 +1,22 @@
 //! Segments of a TCP flow → what its client says in clear: the server name of a hello, HTTP requests, DNS messages.
 
+mod conversation;
+
+use self::conversation::{Conversation, Kind, State, conclude};
 use super::Slab;
 use crate::decode::{Packet, TcpFlags};
-use crate::flow::{Delivery, Directed, FlowEntry, FlowFlags, StreamLimits, TcpStream};
+use crate::flow::{Delivery, Directed, FlowEntry, FlowFlags, StreamLimits};
 use crate::model::{AppProtocol, Carries, Coverage, Timestamp};
 use crate::protocol::Progress;
 use crate::protocol::dns;
-use crate::protocol::http1::{self, Request, RequestStream};
+use crate::protocol::http1::{self, Request};
 use crate::protocol::recognise::{Transport, looks_random, recognise};
-use crate::protocol::tls::{self, HelloAssembler, Look, ServerName};
+use crate::protocol::tls::{self, Look};
 
 /// In the middle of a flow, so many payload packets of the client are looked at for a beginning.
 const LOOKS_MAX: u8 = 8;
 /// Added to the looks of a flow whose client began with something that was not recognised; its server may still tell.
 const CLIENT_UNKNOWN: u8 = 0x80;
-/// A buffer that grew beyond this is given back to the system when its flow is done with it.
-const KEEP_BYTES: usize = 2 << 10;
 /// So many segments behind a gap, and requests or questions are read on from behind it.
 const GAP_SEGMENTS_MAX: usize = 32;
 /// So long a gap is waited for: retransmissions have come by then.
@@ -90,47 +91,6 @@ pub struct StreamReader {
     counters: HandshakeCounters,
 }
 
-#[derive(Debug, Default)]
-struct Conversation {
-    stream: TcpStream,
-    /// What a name server answers.
-    answers: TcpStream,
-    answers_known: bool,
-    parsers: Parsers,
-    /// When the gap began that segments wait for.
-    gap_since: Option<Timestamp>,
-}
-
-/// One of them reads the stream; the others keep their memory for another flow.
-#[derive(Debug, Default)]
-struct Parsers {
-    kind: Kind,
-    state: State,
-    hello: HelloAssembler,
-    requests: RequestStream,
-    questions: dns::StreamAssembler,
-    responses: dns::StreamAssembler,
-    dns_port: bool,
-}
-
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-enum Kind {
-    #[default]
-    Undecided,
-    Hello,
-    Requests,
-    Dns,
-}
-
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-enum State {
-    #[default]
-    NeedMore,
-    Done,
-    Mismatch,
-    NoRoom,
-}
-
 impl StreamReader {
     /// A reader with these bounds.
     pub fn new(limits: HandshakeLimits) -> Self {
@@ -179,6 +139,9 @@ impl StreamReader {
             destination_port: packet.destination_port,
             time,
         };
+        if place.is_none() && !segment.is_dns_port() && is_padding(payload) {
+            return;
+        }
         match (*place, direction) {
             (Some(number), Directed::FromInitiator) => {
                 self.go_on(entry, number, place, segment, show);
@@ -301,7 +264,10 @@ impl StreamReader {
         if recognised(entry, Directed::FromResponder, &segment) {
             return;
         }
-        if entry.coverage() == Coverage::NoPayload {
+        if matches!(
+            entry.coverage(),
+            Coverage::NoPayload | Coverage::OtherProtocol
+        ) {
             entry.set_coverage(unrecognised(segment.payload));
         }
         if entry.looked_at >= CLIENT_UNKNOWN {
@@ -563,168 +529,6 @@ impl StreamReader {
     }
 }
 
-impl Conversation {
-    fn reset(&mut self, start: u32, segment: &Segment<'_>) {
-        self.stream.reset(start);
-        self.answers.reset(segment.acknowledgment.unwrap_or(0));
-        self.answers_known = segment.acknowledgment.is_some();
-        self.gap_since = None;
-        self.parsers.reset(segment.is_dns_port());
-    }
-
-    fn held_bytes(&self) -> usize {
-        let parsers = &self.parsers;
-        [
-            self.stream.held_bytes(),
-            self.answers.held_bytes(),
-            parsers.hello.held_bytes(),
-            parsers.requests.held_bytes(),
-            parsers.questions.held_bytes(),
-            parsers.responses.held_bytes(),
-        ]
-        .into_iter()
-        .fold(0, usize::saturating_add)
-    }
-
-    fn shrink(&mut self) {
-        self.stream.shrink(KEEP_BYTES);
-        self.answers.shrink(KEEP_BYTES);
-        self.parsers.hello.shrink(KEEP_BYTES);
-        self.parsers.requests.shrink(KEEP_BYTES);
-        self.parsers.questions.shrink(KEEP_BYTES);
-        self.parsers.responses.shrink(KEEP_BYTES);
-    }
-}
-
-impl Parsers {
-    fn reset(&mut self, dns_port: bool) {
-        self.kind = Kind::Undecided;
-        self.state = State::NeedMore;
-        self.hello.reset();
-        self.requests.reset();
-        self.questions.reset();
-        self.responses.reset();
-        self.dns_port = dns_port;
-    }
-
-    /// A hello that lacks a part is lost whole; requests and questions follow each other.
-    fn reads_on_behind_gaps(&self) -> bool {
-        matches!(self.kind, Kind::Requests | Kind::Dns) && self.state == State::NeedMore
-    }
-
-    /// Takes the next bytes of the client.
-    fn feed(
-        &mut self,
-        entry: &mut FlowEntry,
-        bytes: &[u8],
-        room: usize,
-        show: &mut impl FnMut(&mut FlowEntry, Message<'_>),
-    ) {
-        if self.state != State::NeedMore {
-            return;
-        }
-        if self.kind == Kind::Undecided {
-            self.decide(entry, bytes);
-        }
-        match self.kind {
-            Kind::Undecided => self.state = State::Mismatch,
-            Kind::Hello => self.feed_hello(entry, bytes, room, show),
-            Kind::Requests => {
-                let mut each = |request: &Request<'_>| show(entry, Message::Request(request));
-                if self.requests.feed(bytes, &mut each) == Progress::Mismatch {
-                    self.state = State::Mismatch;
-                } else if self.requests.after_connect() {
-                    // What follows is another conversation, with whom the request said.
-                    self.requests.reset();
-                    self.kind = Kind::Undecided;
-                }
-            }
-            Kind::Dns => {
-                let mut each =
-                    |message: &[u8]| show(entry, Message::Dns(Directed::FromInitiator, message));
-                if self.questions.feed(bytes, &mut each) == Progress::Mismatch {
-                    self.state = State::Mismatch;
-                }
-            }
-        }
-    }
-
-    fn decide(&mut self, entry: &mut FlowEntry, bytes: &[u8]) {
-        let (kind, protocol) = if tls::begins_like_hello(bytes) {
-            (Kind::Hello, AppProtocol::Tls)
-        } else if http1::begins_like_request(bytes) {
-            (Kind::Requests, AppProtocol::Http)
-        } else if self.dns_port {
-            settle(entry, Coverage::NameService);
-            (Kind::Dns, AppProtocol::Dns)
-        } else {
-            return;
-        };
-        self.kind = kind;
-        entry.set_app_protocol(protocol);
-    }
-
-    fn feed_hello(
-        &mut self,
-        entry: &mut FlowEntry,
-        bytes: &[u8],
-        room: usize,
-        show: &mut impl FnMut(&mut FlowEntry, Message<'_>),
-    ) {
-        if self.hello.held_bytes().saturating_add(bytes.len()) > room {
-            self.state = State::NoRoom;
-            return;
-        }
-        match self.hello.feed(bytes) {
-            Progress::NeedMore => {}
-            Progress::Mismatch => self.state = State::Mismatch,
-            Progress::Done => {
-                self.state = State::Done;
-                match self.hello.hello() {
-                    Some(hello) => conclude(entry, hello.server_name, hello.ech_offered, show),
-                    None => finish(entry, Coverage::NoClientHello),
-                }
-            }
-        }
-    }
-
-    /// So many bytes of the client will not come.
-    fn lost(&mut self, bytes: u32) {
-        match self.kind {
-            Kind::Requests => {
-                // Out of step: the parser looks for the next request line.
-                let _ = self.requests.skip(u64::from(bytes));
-            }
-            Kind::Dns => self.questions.reset(),
-            Kind::Undecided | Kind::Hello => {}
-        }
-    }
-}
-
-/// The hello was read: what it means for the flow.
-#[inline]
-fn conclude(
-    entry: &mut FlowEntry,
-    server_name: ServerName<'_>,
-    ech_offered: bool,
-    show: &mut impl FnMut(&mut FlowEntry, Message<'_>),
-) {
-    if ech_offered {
-        entry.flags.set(FlowFlags::ECH_OFFERED);
-    }
-    match server_name {
-        ServerName::Name(name) => {
-            entry.flags.set(FlowFlags::INSPECTED);
-            show(entry, Message::ServerName(name));
-        }
-        ServerName::Address(_) => finish(entry, Coverage::SniIsAddress),
-        ServerName::Absent | ServerName::TooLong if ech_offered => {
-            finish(entry, Coverage::EchOffered);
-        }
-        ServerName::Absent | ServerName::TooLong => finish(entry, Coverage::SniAbsent),
-    }
-}
-
 /// The stream turned out to be something else than it began like.
 fn mismatch(entry: &mut FlowEntry, kind: Kind, segment: &Segment<'_>) {
     match kind {
@@ -808,7 +612,11 @@ fn look_again(entry: &mut FlowEntry) {
 fn settle(entry: &mut FlowEntry, coverage: Coverage) {
     if !matches!(
         entry.coverage(),
-        Coverage::Attributed | Coverage::NamedNotSecurity
+        Coverage::Attributed
+            | Coverage::NamedNotSecurity
+            | Coverage::EchOffered
+            | Coverage::SniIsAddress
+            | Coverage::HostAbsent
     ) {
         entry.set_coverage(coverage);
     }
@@ -819,6 +627,13 @@ fn settle(entry: &mut FlowEntry, coverage: Coverage) {
 fn finish(entry: &mut FlowEntry, coverage: Coverage) {
     entry.flags.set(FlowFlags::INSPECTED);
     settle(entry, coverage);
+}
+
+/// Some devices count the padding of a short Ethernet frame as payload: at most six bytes of zeros. But for DNS nothing that is
+/// read here begins so, and the stream goes on as if they had not been sent.
+fn is_padding(payload: &[u8]) -> bool {
+    const PADDING_MAX: usize = 6;
+    !payload.is_empty() && payload.len() <= PADDING_MAX && payload.iter().all(|byte| *byte == 0)
 }
 
 /// Only where the beginning was not seen can the sides be the wrong way round; and nothing may have been reported of them.

@@ -16,10 +16,8 @@ use crate::decode::{Packet, TCP, UDP};
 use crate::flow::{
     Directed, FlowEndReason, FlowEntry, FlowFlags, FlowKey, FlowTable, Side, Update,
 };
-use crate::model::{AppProtocol, Tick, Timestamp};
-use crate::observe::{
-    DnsReader, HandshakeLimits, QuestionLimits, StreamReader, coverage_of, unrecognised,
-};
+use crate::model::{AppProtocol, Coverage, Tick, Timestamp};
+use crate::observe::{DnsReader, HandshakeLimits, QuestionLimits, StreamReader, coverage_of, unrecognised};
 use crate::protocol::recognise::{Transport, recognise};
 
 /// Datagrams of a flow that are looked at for what protocol it is.
@@ -268,7 +266,10 @@ fn read_datagram(
                 entry.set_coverage(coverage_of(protocol));
             }
             None => {
-                entry.set_coverage(unrecognised(payload));
+                // One random datagram is enough; keep-alives between them are too short to look so.
+                if entry.coverage() != Coverage::OpaquePayload {
+                    entry.set_coverage(unrecognised(payload));
+                }
                 entry.looked_at = entry.looked_at.saturating_add(1);
                 if entry.looked_at >= DATAGRAM_LOOKS_MAX {
                     entry.flags.set(FlowFlags::INSPECTED);

@@ -65,6 +65,8 @@ fn by_mark(payload: &[u8]) -> Option<AppProtocol> {
         [0x30, ..] if is_ldap(payload) => AppProtocol::Ldap,
         _ if is_kerberos(payload) => AppProtocol::Kerberos,
         _ if is_wireguard(payload) => AppProtocol::Wireguard,
+        _ if is_whole_radius(payload) => AppProtocol::Radius,
+        [0x27..=0x29, 0, 0, 0, 0x29 | 0xa9, ..] if payload.len() <= 32 => AppProtocol::FastTrack,
         _ if is_tftp_request(payload) => AppProtocol::Tftp,
         _ if is_rpc(payload) => AppProtocol::Rpc,
         // The number that begins a conversation with a tracker (BEP 15).
@@ -121,6 +123,14 @@ fn by_port_and_shape(ports: Ports, payload: &[u8]) -> Option<AppProtocol> {
         [first, ..] if ports.any(&[123]) && is_ntp(*first, len) => AppProtocol::Ntp,
         [_, version, ..] if ports.any(&[319, 320]) && version & 0x0f <= 2 && len >= 34 => {
             AppProtocol::Ptp
+        }
+        _ if is_traceroute(ports, payload) => AppProtocol::Traceroute,
+        // Reserved, and a length that is the datagram's (RFC 5191 §6.2).
+        [0, 0, _, _, ..] if ports.any(&[716]) && be16(payload, 2).map(usize::from) == Some(len) => {
+            AppProtocol::Pana
+        }
+        [2, 0, 0, 1, rest @ ..] if ports.any(&[20002, 20004]) && rest.get(12) == Some(&b'{') => {
+            AppProtocol::TpLink
         }
         [1 | 2, 1, 6, ..] if ports.any(&[67, 68]) && len >= 44 => AppProtocol::Dhcp,
         [1..=36, ..] if ports.any(&[546, 547]) && len >= 4 => AppProtocol::Dhcpv6,
@@ -305,7 +315,11 @@ fn is_google_quic(payload: &[u8]) -> bool {
 /// A packet of IPv6 that fills the datagram, with an address of Teredo's own prefix, 2001::/32 (RFC 4380 §2.6), at one end.
 fn is_teredo(payload: &[u8]) -> bool {
     const PREFIX: u32 = 0x2001_0000;
-    be16(payload, 4).map(|len| usize::from(len).saturating_add(40)) == Some(payload.len())
+    /// A packet without content that keeps a way open (RFC 4380 §5.2.8); trailers may follow (RFC 6081 §4).
+    const NO_NEXT_HEADER: u8 = 59;
+    let len = be16(payload, 4).map(|len| usize::from(len).saturating_add(40));
+    let is_bubble = len == Some(40) && payload.get(6) == Some(&NO_NEXT_HEADER);
+    (is_bubble || len == Some(payload.len()))
         && (be32(payload, 8) == Some(PREFIX) || be32(payload, 24) == Some(PREFIX))
 }
 
@@ -346,6 +360,41 @@ fn is_tftp_request(payload: &[u8]) -> bool {
         && parts
             .next()
             .is_some_and(|mode| MODES.iter().any(|known| known.eq_ignore_ascii_case(mode)))
+}
+
+/// Probes to the ports that nobody listens on: the number of the probe, how far it may go, its time, and nothing behind; or one
+/// byte over and over, or counting.
+fn is_traceroute(Ports(_, destination): Ports, payload: &[u8]) -> bool {
+    /// What the tools begin with, one port a probe: 30 hops of 3 probes, and some more.
+    const PROBED: std::ops::RangeInclusive<u16> = 33434..=33625;
+    let filled = |bytes: &[u8]| {
+        bytes.windows(2).all(|pair| pair.first() == pair.last())
+            || bytes
+                .windows(2)
+                .all(|pair| matches!(pair, [one, next] if one.wrapping_add(1) == *next))
+    };
+    PROBED.contains(&destination) && payload.get(12..).is_some_and(|rest| filled(rest))
+}
+
+/// Whether it is one message from end to end: length, and attributes that fill it.
+fn is_whole_radius(payload: &[u8]) -> bool {
+    let is_code = matches!(payload, [1..=5 | 11..=13 | 40..=45, ..]);
+    if !is_code || be16(payload, 2).map(usize::from) != Some(payload.len()) {
+        return false;
+    }
+    let mut rest = payload.get(20..).unwrap_or_default();
+    let mut attributes = 0usize;
+    while let [kind, len, ..] = rest {
+        if *kind == 0 || *len < 2 {
+            return false;
+        }
+        let Some(behind) = rest.get(usize::from(*len)..) else {
+            return false;
+        };
+        rest = behind;
+        attributes = attributes.saturating_add(1);
+    }
+    rest.is_empty() && attributes >= 2
 }
 
 /// Code, number and length, and a first attribute (RFC 2865 §3, §5).
