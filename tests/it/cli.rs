@@ -395,3 +395,36 @@ fn a_line_of_csv_can_be_read_apart_from_the_others() {
         assert_eq!(column("site"), "here");
     }
 }
+
+#[test]
+fn the_table_tells_sites_apart_and_says_where_nothing_was_contacted() {
+    let sites = pcaps().join("multi-site");
+    let sites = sites.to_str().unwrap();
+    let report = stdout_of(&["replay", "--format", "json", "--site-from-path", sites]);
+    let report: Value = serde_json::from_str(&report).unwrap();
+    let table = stdout_of(&["replay", "--site-from-path", sites]);
+    let mut hosts = std::collections::BTreeMap::<_, std::collections::BTreeSet<_>>::new();
+    for exposure in report["exposures"].as_array().unwrap() {
+        let (host, site) = (exposure["host"].as_str(), exposure["site"].as_str());
+        hosts
+            .entry(host.unwrap())
+            .or_default()
+            .insert(site.unwrap());
+    }
+    assert!(hosts.values().any(|sites| sites.len() > 1), "{hosts:?}");
+    for (host, sites) in hosts {
+        let rows = table
+            .lines()
+            .filter(|line| line.trim_start().starts_with(host));
+        assert_eq!(rows.count(), sites.len(), "{host}");
+        for site in sites {
+            assert!(table.contains(&format!("at {site}")), "{site}");
+        }
+    }
+    let demo = pcaps().join("demo.pcap");
+    let demo = stdout_of(&["replay", demo.to_str().unwrap()]);
+    let asked = demo
+        .lines()
+        .filter(|line| line.contains(", only asked for"));
+    assert!(asked.into_iter().any(|line| line.contains("none seen")));
+}
