@@ -11,6 +11,7 @@ mod captures;
 mod cli;
 mod config;
 mod corpus;
+mod dates;
 mod deliveries;
 mod determinism;
 mod explain;
