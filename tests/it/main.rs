@@ -27,5 +27,6 @@ mod resolved;
 mod robustness;
 mod rules;
 mod schema;
+mod seeds;
 mod support;
 mod truth;
