@@ -27,6 +27,9 @@ use avscope::model::Tick;
 use avscope::pipeline::shard::{Shard, Task};
 use avscope::pipeline::{self, EventSink, SHARDS, Settings};
 use avscope::protocol::Progress;
+use avscope::protocol::dns::{Data, Message};
+use avscope::protocol::http1;
+use avscope::protocol::recognise::{Transport, recognise};
 use avscope::protocol::tls::{self, HelloAssembler, Look};
 use criterion::measurement::WallTime;
 use criterion::{
@@ -253,6 +256,40 @@ fn hellos(criterion: &mut Criterion, capture: &Capture) {
     });
 }
 
+/// A response with an alias and two addresses, and a request as updaters send it; no capture that is generated has either.
+fn names_in_clear(criterion: &mut Criterion) {
+    const QUESTION: &[u8] =
+        b"\x12\x34\x81\x80\0\x01\0\x03\0\0\0\0\x06update\x07example\x03com\0\0\x01\0\x01";
+    const ALIAS: &[u8] = b"\xc0\x0c\0\x05\0\x01\0\0\x01\x2c\0\x05\x02um\xc0\x13";
+    const ADDRESS: &[u8] = b"\xc0\x30\0\x01\0\x01\0\0\0\x3c\0\x04\xc0\0\x02\x07";
+    const REQUEST: &[u8] = b"GET /v10/update.ver HTTP/1.1\r\nHost: update.example.com\r\nUser-Agent: Updater (Windows; U; 64bit)\r\nAccept: */*\r\nConnection: Keep-Alive\r\nCache-Control: no-cache\r\n\r\n";
+    let response = [QUESTION, ALIAS, ADDRESS, ADDRESS].concat();
+    let mut message = Message::default();
+    message.parse(&response).unwrap();
+    let addresses = message
+        .answers()
+        .filter(|answer| matches!(answer.data, Data::Address(_)));
+    assert_eq!(addresses.count(), 2);
+    group(criterion, "dns", 1).bench_function("response", |bencher| {
+        bencher.iter(|| message.parse(black_box(&response)));
+    });
+    assert!(matches!(
+        http1::look(REQUEST),
+        http1::Look::Request(_, len) if len == REQUEST.len()
+    ));
+    group(criterion, "http", 1).bench_function("look", |bencher| {
+        bencher.iter(|| matches!(http1::look(black_box(REQUEST)), http1::Look::Request(..)));
+    });
+    let unknown: Vec<u8> = (0..200u8).map(|at| at.wrapping_mul(151) | 0x80).collect();
+    group(criterion, "recognise", 2).bench_function("unknown", |bencher| {
+        bencher.iter(|| {
+            for transport in [Transport::Tcp, Transport::Udp] {
+                black_box(recognise(transport, 50_000, 40_000, black_box(&unknown)));
+            }
+        });
+    });
+}
+
 fn rules(criterion: &mut Criterion, capture: &Capture) {
     let rules = Ruleset::builtin().unwrap();
     let (hits, misses): (Vec<_>, Vec<_>) = capture
@@ -379,6 +416,7 @@ fn stages(criterion: &mut Criterion) {
     flow_update(criterion, "1000_flows", &few);
     flow_update(criterion, "100000_flows", &many);
     hellos(criterion, &short);
+    names_in_clear(criterion);
     rules(criterion, &office);
     user_agents(criterion);
     countries(criterion, &office);

@@ -31,7 +31,7 @@ pub const KINDS: [&str; 7] = [
 ];
 
 /// Those that this version reads: of these 99.5 % of the plain ones must be found.
-pub const READ: [&str; 1] = ["tls_sni"];
+pub const READ: [&str; 7] = KINDS;
 
 /// What a name is compared by: itself, client, its port, server, its port.
 pub type Key = (String, String, u64, String, u64);
@@ -192,7 +192,8 @@ fn key(kind: &str, name: &Value, fields: [&str; 4]) -> Key {
 fn comparable(kind: &str, name: &str) -> String {
     match kind {
         "tls_sni" | "http_user_agent" => name.to_owned(),
-        "http_host" | "http_connect" => without_port(name)
+        // The second tool ends a field at a byte of zero; ours shows it.
+        "http_host" | "http_connect" => without_port(name.split("\\x00").next().unwrap_or(name))
             .trim_end_matches('.')
             .to_ascii_lowercase(),
         _ if name == "<Root>" => String::new(),

@@ -90,6 +90,25 @@ pub struct CaptureArgs {
     pub quiet: bool,
 }
 
+/// Whether identifiers are taken out of what is written.
+#[derive(Clone, Copy, Debug, Args)]
+pub struct RedactArgs {
+    /// Take what looks like an identifier of a licence or a machine out of User-Agents and URIs.
+    #[arg(long, overrides_with = "no_redact")]
+    pub redact: bool,
+
+    /// Leave identifiers in, whatever the configuration file says.
+    #[arg(long, hide_short_help = true, overrides_with = "redact")]
+    pub no_redact: bool,
+}
+
+impl RedactArgs {
+    /// What was asked for, if anything was.
+    pub fn given(self) -> Option<bool> {
+        (self.redact || self.no_redact).then_some(self.redact)
+    }
+}
+
 /// A finished run.
 pub struct Run {
     /// What the pipeline counted.
@@ -121,6 +140,9 @@ impl CaptureArgs {
             handshakes_max: self.handshakes_max,
             handshake_bytes_max: self.handshake_bytes_max,
             home_networks: self.home_networks.clone(),
+            site: self.site.clone(),
+            site_from_path: self.site_from_path,
+            isolate: self.isolate,
             rules: self.rules.as_deref().map(lossy),
             ..Flags::default()
         }
@@ -171,10 +193,11 @@ impl CaptureArgs {
     /// Reads every frame once more, in the same order.
     pub fn each_frame(
         &self,
-        batch_frames: usize,
+        configuration: &Configuration,
         mut each: impl FnMut(&FrameDescriptor, &[u8]) -> std::io::Result<()>,
     ) -> anyhow::Result<()> {
-        let mut source = CaptureFiles::with_options(&self.paths, &self.input_options())?;
+        let mut source = self.source_again(configuration)?;
+        let batch_frames = configuration.input.batch_frames.value as usize;
         let mut batch = FrameBatch::with_capacity(batch_frames);
         loop {
             while source.next_batch(&mut batch)? == SourceState::Filled {
@@ -192,12 +215,15 @@ impl CaptureArgs {
     }
 
     /// The captures, found and ready to be read.
-    pub fn source(&self) -> anyhow::Result<CaptureFiles> {
+    pub fn source(&self, configuration: &Configuration) -> anyhow::Result<CaptureFiles> {
         self.refuse_or_warn_of_repetition()?;
-        Ok(CaptureFiles::with_options(
-            &self.paths,
-            &self.input_options(),
-        )?)
+        self.source_again(configuration)
+    }
+
+    /// The same once more, for a further reading.
+    pub fn source_again(&self, configuration: &Configuration) -> anyhow::Result<CaptureFiles> {
+        let options = input_options(configuration);
+        Ok(CaptureFiles::with_options(&self.paths, &options)?)
     }
 
     /// Reads everything; `sink` hears all events in order.
@@ -234,14 +260,16 @@ impl CaptureArgs {
             home_hint: sink.hint.proposed(),
         })
     }
+}
 
-    /// How sites and worlds are made of the captures.
-    pub fn input_options(&self) -> InputOptions {
-        InputOptions {
-            site: self.site.clone(),
-            site_from_path: self.site_from_path,
-            isolate: self.isolate,
-        }
+/// How sites and worlds are made of the captures.
+fn input_options(configuration: &Configuration) -> InputOptions {
+    let input = &configuration.input;
+    let site = &input.site.value;
+    InputOptions {
+        site: (!site.is_empty()).then(|| site.clone()),
+        site_from_path: input.site_from_path.value,
+        isolate: input.isolate.value,
     }
 }
 

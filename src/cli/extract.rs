@@ -13,7 +13,7 @@ use clap::{ArgGroup, Args};
 use super::capture_args::{CaptureArgs, LedgerSink, SinkFn, refuse_to_overwrite, report_inputs};
 use super::{EXIT_ERROR, EXIT_INPUT_INCOMPLETE, EXIT_OK};
 use crate::aggregate::{EventRef, Ledger};
-use crate::capture::CaptureFiles;
+use crate::config::Configuration;
 use crate::geo::{Countries, OperatorTable};
 use crate::pipeline::{FlowLocator, Settings};
 use crate::report::exposure_id;
@@ -65,8 +65,7 @@ pub fn run(args: &ExtractArgs) -> anyhow::Result<ExitCode> {
     let configuration = args.captures.configuration(&args.captures.flags())?;
     let rules = args.captures.ruleset(&configuration)?;
     let settings = configuration.settings(rules)?;
-    let exposures_max = configuration.limits.exposures_max.value as usize;
-    let (locator, frames, incomplete) = find(args, &settings, exposures_max)?;
+    let (locator, frames, incomplete) = find(args, &configuration, &settings)?;
     let Some(locator) = locator else {
         let _ = writeln!(
             std::io::stderr(),
@@ -74,7 +73,8 @@ pub fn run(args: &ExtractArgs) -> anyhow::Result<ExitCode> {
         );
         return Ok(ExitCode::from(EXIT_ERROR));
     };
-    let written = copy(args, &settings, &locator, &frames).context("cannot write the packets")?;
+    let written =
+        copy(args, &configuration, &locator, &frames).context("cannot write the packets")?;
     let _ = writeln!(
         std::io::stderr(),
         "avscope: {written} packets of {} flows written to {}",
@@ -104,20 +104,24 @@ fn refuse_output(args: &ExtractArgs) -> anyhow::Result<()> {
 type Found = (Option<FlowLocator>, BTreeSet<u64>, bool);
 
 /// First reading: which packets are wanted?
-fn find(args: &ExtractArgs, settings: &Settings, exposures_max: usize) -> anyhow::Result<Found> {
+fn find(
+    args: &ExtractArgs,
+    configuration: &Configuration,
+    settings: &Settings,
+) -> anyhow::Result<Found> {
     let operators = Arc::new(OperatorTable::builtin()?);
     let mut ledger = Ledger::new(
         Arc::clone(&settings.rules),
         Arc::new(Countries::Embedded),
         operators,
         Arc::clone(&settings.home),
-        exposures_max,
+        configuration.limits.exposures_max.value as usize,
         settings.dns.memory(),
     );
     let mut locator = FlowLocator::default();
     let mut frames = BTreeSet::new();
     let run = args.captures.read(
-        args.captures.source()?,
+        args.captures.source(configuration)?,
         settings,
         &mut LedgerSink {
             ledger: &mut ledger,
@@ -151,7 +155,7 @@ fn find(args: &ExtractArgs, settings: &Settings, exposures_max: usize) -> anyhow
     if locator.is_unbounded() {
         // Second reading: a later flow between the same ends is another flow.
         args.captures.read(
-            CaptureFiles::with_options(&args.captures.paths, &args.captures.input_options())?,
+            args.captures.source_again(configuration)?,
             settings,
             &mut SinkFn(|event: EventRef<'_>| {
                 if let EventRef::Opened(opened) = event {
@@ -169,7 +173,7 @@ fn find(args: &ExtractArgs, settings: &Settings, exposures_max: usize) -> anyhow
 /// Last reading: the packets are copied as they were captured.
 fn copy(
     args: &ExtractArgs,
-    settings: &Settings,
+    configuration: &Configuration,
     locator: &FlowLocator,
     frames: &BTreeSet<u64>,
 ) -> anyhow::Result<u64> {
@@ -182,7 +186,7 @@ fn copy(
     };
     let mut writer = PacketWriter::new(BufWriter::new(out))?;
     args.captures
-        .each_frame(settings.batch_frames, |descriptor, frame| {
+        .each_frame(configuration, |descriptor, frame| {
             if frames.contains(&descriptor.seq) || locator.wants(descriptor, frame) {
                 writer.packet(
                     descriptor.link_type.0,

@@ -9,15 +9,17 @@ use comfy_table::presets::UTF8_HORIZONTAL_ONLY;
 use comfy_table::{Cell, CellAlignment, ContentArrangement, Table};
 use serde::Serialize;
 
-use super::capture_args::{CaptureArgs, SinkFn, report_inputs};
+use super::capture_args::{CaptureArgs, RedactArgs, SinkFn, report_inputs};
 use super::{EXIT_ERROR, EXIT_INPUT_INCOMPLETE, EXIT_OK};
+use crate::config::Flags;
 use crate::store::{NameRow, Names};
 
 /// List the names seen in captures.
 #[derive(Debug, Args)]
 #[command(
     after_help = "Examples:\n  avscope names office.pcap\n  avscope names --format json office.pcap | jq -r .name | sort -u\n\n\
-    Kinds read: tls_sni, the server name of a TLS ClientHello over TCP.\n\
+    Kinds read: tls_sni of TLS ClientHellos over TCP; http_host, http_uri, http_user_agent and http_connect of plain HTTP requests;\n\
+    dns_query over UDP and TCP, mdns_query, llmnr_query.\n\
     Exit code: 0 if all input was read, 4 if part of it could not be read, 1 if none could."
 )]
 pub struct NamesArgs {
@@ -28,6 +30,10 @@ pub struct NamesArgs {
     /// How the names are written.
     #[arg(long, value_enum, default_value_t = NamesFormat::Table)]
     pub format: NamesFormat,
+
+    /// Whether identifiers are taken out of what is written.
+    #[command(flatten)]
+    pub redaction: RedactArgs,
 }
 
 /// How the names are written.
@@ -46,13 +52,23 @@ struct JsonRow<'a> {
     count: u64,
 }
 
+impl NamesArgs {
+    fn flags(&self) -> Flags {
+        Flags {
+            redact: self.redaction.given(),
+            ..self.captures.flags()
+        }
+    }
+}
+
 /// Runs the command.
 pub fn run(args: &NamesArgs) -> anyhow::Result<ExitCode> {
-    let configuration = args.captures.configuration(&args.captures.flags())?;
+    let configuration = args.captures.configuration(&args.flags())?;
     let settings = configuration.settings(args.captures.ruleset(&configuration)?)?;
     let mut names = Names::default();
+    names.redact = configuration.output.redact.value;
     let run = args.captures.read(
-        args.captures.source()?,
+        args.captures.source(&configuration)?,
         &settings,
         &mut SinkFn(|event: crate::aggregate::EventRef<'_>| {
             names.event(event);

@@ -9,7 +9,9 @@ use std::sync::Arc;
 use anyhow::Context as _;
 use clap::{Args, ValueEnum};
 
-use super::capture_args::{CaptureArgs, LedgerSink, lossy, refuse_to_overwrite, report_inputs};
+use super::capture_args::{
+    CaptureArgs, LedgerSink, RedactArgs, lossy, refuse_to_overwrite, report_inputs,
+};
 use super::{EXIT_ERROR, EXIT_INPUT_INCOMPLETE, EXIT_OK};
 use crate::aggregate::{EventRef, Ledger};
 use crate::config::Flags;
@@ -48,6 +50,14 @@ pub struct ReplayArgs {
     #[arg(long, value_name = "FILE|-")]
     pub events: Option<PathBuf>,
 
+    /// Which lines are written with --events. Default: all.
+    #[arg(long, value_enum, value_name = "WHICH")]
+    pub events_of: Option<EventsOf>,
+
+    /// Whether identifiers are taken out of what is written.
+    #[command(flatten)]
+    pub redaction: RedactArgs,
+
     /// File of countries in MaxMind's DB format (.mmdb), in place of the built-in table.
     #[arg(long, value_name = "FILE")]
     pub geoip: Option<PathBuf>,
@@ -72,6 +82,24 @@ pub enum Format {
     Csv,
 }
 
+/// Which events are written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum EventsOf {
+    /// Every name, every question and every flow.
+    All,
+    /// Those that name a vendor.
+    Attributed,
+}
+
+impl EventsOf {
+    const fn as_str(self) -> &'static str {
+        match self {
+            Self::All => "all",
+            Self::Attributed => "attributed",
+        }
+    }
+}
+
 impl ReplayArgs {
     /// What was given of the options that can also stand in a file.
     pub fn flags(&self) -> Flags {
@@ -80,6 +108,8 @@ impl ReplayArgs {
             geoip: self.geoip.as_deref().map(lossy),
             metrics: self.metrics.as_deref().map(lossy),
             events: self.events.as_deref().map(lossy),
+            events_of: self.events_of.map(EventsOf::as_str),
+            redact: self.redaction.given(),
             ..self.captures.flags()
         }
     }
@@ -115,21 +145,27 @@ pub fn run(args: &ReplayArgs) -> anyhow::Result<ExitCode> {
             path.display()
         );
     }
+    let redact = configuration.output.redact.value;
     let events = events_path.map(|path| open_events(path, &args.captures.paths));
-    let source = args.captures.source()?;
+    let source = args.captures.source(&configuration)?;
     let mut events = events.transpose()?.map(|out| {
         let sites = source.sites().to_vec();
-        EventWriter::new(out, rules, countries, Arc::clone(&operators), sites)
+        EventWriter::new(out, rules, countries, Arc::clone(&operators), sites).redacted(redact)
     });
+    let attributed_only = configuration.output.events_of.value == "attributed";
     let run = args.captures.read(
         source,
         &settings,
         &mut LedgerSink {
             ledger: &mut ledger,
             also: |event: EventRef<'_>, ledger: &Ledger| {
-                events
-                    .as_mut()
-                    .map_or(Ok(()), |events| events.event(event, ledger.judgement()))
+                let judgement = ledger.judgement();
+                match &mut events {
+                    Some(events) if !attributed_only || judgement.deciding().is_some() => {
+                        events.event(event, judgement)
+                    }
+                    _ => Ok(()),
+                }
             },
         },
     )?;
@@ -152,6 +188,9 @@ pub fn run(args: &ReplayArgs) -> anyhow::Result<ExitCode> {
         run.source.sites(),
     );
     summary.reading = reading;
+    if redact {
+        summary.redact();
+    }
     let nothing_read = incomplete && summary.frames.frames == 0;
     if !nothing_read {
         if let Some(path) = metrics_path {

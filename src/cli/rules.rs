@@ -8,6 +8,7 @@ use anyhow::Context as _;
 use clap::{Args, Subcommand, ValueEnum};
 use comfy_table::{ContentArrangement, Table, presets};
 
+use super::capture_args::load;
 use crate::attribute::check::{Report, check_files, test_files};
 use crate::attribute::{Engine, PatternKind, Rule, RuleFiles, Ruleset, SourceFile, ValidityDate};
 
@@ -51,6 +52,9 @@ pub enum RulesCommand {
         /// Folder of rule files that add to the built-in rules or replace those of the same vendor.
         #[arg(long, value_name = "DIR")]
         rules: Option<PathBuf>,
+        /// Configuration file that may name that folder; found as `replay` finds it where not given.
+        #[arg(long, value_name = "FILE")]
+        config: Option<PathBuf>,
     },
     /// Run the samples of all rules, and list rules that no independent sample proves.
     #[command(
@@ -62,6 +66,9 @@ pub enum RulesCommand {
         /// Folder of rule files that add to the built-in rules or replace those of the same vendor.
         #[arg(long, value_name = "DIR")]
         rules: Option<PathBuf>,
+        /// Configuration file that may name that folder; found as `replay` finds it where not given.
+        #[arg(long, value_name = "FILE")]
+        config: Option<PathBuf>,
     },
 }
 
@@ -85,16 +92,17 @@ pub fn run(args: &RulesArgs, out: &mut dyn Write) -> anyhow::Result<ExitCode> {
             vendor,
             format,
             rules,
+            config,
         } => {
-            let ruleset = match rules {
-                Some(folder) => Ruleset::with_directory(folder)?,
+            let ruleset = match folder(rules.as_deref(), config.as_deref())? {
+                Some(folder) => Ruleset::with_directory(&folder)?,
                 None => Ruleset::builtin()?,
             };
             list(&ruleset, vendor.as_deref(), *format, out)
         }
-        RulesCommand::Test { rules } => {
-            let files = match rules {
-                Some(folder) => RuleFiles::builtin_with_folder(folder)?,
+        RulesCommand::Test { rules, config } => {
+            let files = match folder(rules.as_deref(), config.as_deref())? {
+                Some(folder) => RuleFiles::builtin_with_folder(&folder)?,
                 None => RuleFiles::builtin()?,
             };
             let report = test_files(&files)?;
@@ -108,6 +116,13 @@ pub fn run(args: &RulesArgs, out: &mut dyn Write) -> anyhow::Result<ExitCode> {
             })
         }
     }
+}
+
+/// The folder of the user's own rules: the one named, else that of the configuration.
+fn folder(named: Option<&Path>, config: Option<&Path>) -> anyhow::Result<Option<PathBuf>> {
+    let configuration = load(config)?;
+    let folder = named.or(configuration.rules.dir.path());
+    Ok(folder.map(Path::to_owned))
 }
 
 fn check(paths: &[PathBuf], out: &mut dyn Write) -> anyhow::Result<ExitCode> {

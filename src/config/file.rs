@@ -277,6 +277,15 @@ impl Configuration {
         self.rules.check()?;
         self.geoip.check()?;
         self.output.check()?;
+        let events_of = &self.output.events_of;
+        if !matches!(events_of.value.as_str(), "all" | "attributed") {
+            return Err(ConfigError::Choice {
+                origin: events_of.origin.clone(),
+                key: "output.events_of",
+                value: events_of.value.clone(),
+                known: "\"all\", \"attributed\"",
+            });
+        }
         let (min, max) = (&self.dns.memory_seconds_min, &self.dns.memory_seconds_max);
         if min.value > max.value {
             return Err(ConfigError::MemoryOrder {
@@ -293,7 +302,6 @@ impl Configuration {
             })?;
         self.zones()?;
         self.check_sites()?;
-        self.check_not_yet()?;
         Ok(home)
     }
 
@@ -331,32 +339,6 @@ impl Configuration {
                 site: site.value.clone(),
                 known: known.join(", "),
             });
-        }
-        Ok(())
-    }
-
-    /// Keys that no stage obeys yet are refused rather than passed over: who sets them relies on them.
-    fn check_not_yet(&self) -> Result<(), ConfigError> {
-        let input = &self.input;
-        for (key, set, origin) in [
-            (
-                "input.site",
-                !input.site.value.is_empty(),
-                &input.site.origin,
-            ),
-            (
-                "input.site_from_path",
-                input.site_from_path.value,
-                &input.site_from_path.origin,
-            ),
-            ("input.isolate", input.isolate.value, &input.isolate.origin),
-        ] {
-            if set {
-                return Err(ConfigError::NotYet {
-                    origin: origin.clone(),
-                    key,
-                });
-            }
         }
         Ok(())
     }

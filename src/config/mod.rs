@@ -174,6 +174,18 @@ pub enum ConfigError {
         /// How many there may be.
         most: usize,
     },
+    /// A word that is none of a few.
+    #[error("{origin}: {key} is {value:?}: give one of {known}")]
+    Choice {
+        /// Where it was given.
+        origin: Origin,
+        /// The key.
+        key: &'static str,
+        /// What was given.
+        value: String,
+        /// What there is.
+        known: &'static str,
+    },
     /// A site in two ways.
     #[error(
         "{origin}: input.site and input.site_from_path contradict each other; give one of them"
@@ -193,16 +205,6 @@ pub enum ConfigError {
         site: String,
         /// Those listed.
         known: String,
-    },
-    /// A key that nothing obeys in this version.
-    #[error(
-        "{origin}: {key} has no effect in this version of avscope; take it out, so that nobody relies on it"
-    )]
-    NotYet {
-        /// Where it was given.
-        origin: Origin,
-        /// The key.
-        key: &'static str,
     },
 }
 
@@ -280,6 +282,12 @@ pub struct Flags {
     pub exposures_max: Option<usize>,
     /// `--home-net`, empty where not given.
     pub home_networks: Vec<String>,
+    /// `--site`
+    pub site: Option<String>,
+    /// `--site-from-path`
+    pub site_from_path: bool,
+    /// `--isolate`
+    pub isolate: bool,
     /// `--rules`
     pub rules: Option<String>,
     /// `--geoip`
@@ -288,6 +296,10 @@ pub struct Flags {
     pub events: Option<String>,
     /// `--metrics`
     pub metrics: Option<String>,
+    /// `--events-of`
+    pub events_of: Option<&'static str>,
+    /// `--redact` or `--no-redact`
+    pub redact: Option<bool>,
 }
 
 impl Configuration {
@@ -314,11 +326,33 @@ impl Configuration {
         limits
             .exposures_max
             .flag("--exposures-max", number(flags.exposures_max));
+        // Of the two ways to name a site the one that the command line says wins over the other in a file.
+        let given = |given: bool| given.then_some(true);
+        if flags.site.is_some() && !flags.site_from_path {
+            input.site_from_path.flag("--site", Some(false));
+        }
+        if flags.site_from_path && flags.site.is_none() {
+            input.site.flag("--site-from-path", Some(String::new()));
+        }
+        input.site.flag("--site", flags.site.clone());
+        input
+            .site_from_path
+            .flag("--site-from-path", given(flags.site_from_path));
+        input.isolate.flag("--isolate", given(flags.isolate));
         let networks = (!flags.home_networks.is_empty()).then(|| flags.home_networks.clone());
         self.home.networks.flag("--home-net", networks);
         self.rules.dir.flag("--rules", flags.rules.clone());
         self.geoip.file.flag("--geoip", flags.geoip.clone());
         self.output.events.flag("--events", flags.events.clone());
         self.output.metrics.flag("--metrics", flags.metrics.clone());
+        self.output
+            .events_of
+            .flag("--events-of", flags.events_of.map(str::to_owned));
+        let redact = if flags.redact == Some(false) {
+            "--no-redact"
+        } else {
+            "--redact"
+        };
+        self.output.redact.flag(redact, flags.redact);
     }
 }

@@ -111,5 +111,9 @@ section! {
         events: String = String::new();
         /// File for metrics in Prometheus's text format; empty for none.
         metrics: String = String::new();
+        /// Which lines are written: `all`, or `attributed`, those that name a vendor.
+        events_of: String = "all".to_owned();
+        /// Whether what looks like an identifier of a licence or a machine is taken out of User-Agents and URIs.
+        redact: bool = false;
     }
 }

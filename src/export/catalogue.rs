@@ -123,9 +123,14 @@ pub const CATALOGUE: &[Definition] = &[
         "Interim records of flows that went on.",
     ),
     counter(
-        "avscope_names_total",
-        &["outcome"],
-        "Names observed in flows, attributed to a vendor or not; together all names observed.",
+        "avscope_facts_total",
+        &["kind", "attributed"],
+        "Facts seen in messages, by kind, and whether a rule knew them; of what is learnt beside a flow (dns_answer, dns_answer_other, ip_prefix, asn) only flows of home hosts whose verdict rests on it.",
+    ),
+    counter(
+        "avscope_facts_left_out_total",
+        &[],
+        "Facts beyond those that a flow keeps for its record; they were judged and told all the same.",
     ),
     counter(
         "avscope_names_refused_total",
@@ -135,7 +140,22 @@ pub const CATALOGUE: &[Definition] = &[
     counter(
         "avscope_reassembly_total",
         &["outcome"],
-        "Handshakes in several segments: put together, given up, and what was refused for lack of room.",
+        "Handshakes in several segments: put together, given up, and what was refused for lack of room; gaps in HTTP requests and DNS over TCP behind which reading went on.",
+    ),
+    counter(
+        "avscope_dns_questions_total",
+        &[],
+        "Questions to name services in messages that could be read, repeated ones included.",
+    ),
+    counter(
+        "avscope_dns_transactions_total",
+        &["outcome"],
+        "Questions to name services by what became of them, each repeated one once; all outcomes together are all transactions, of which unsolicited responses are a part.",
+    ),
+    counter(
+        "avscope_dns_anomalies_total",
+        &["kind"],
+        "Responses without a question seen, questions repeated, messages that could not be read, questions refused for lack of room, and answers forgotten before their time for lack of room.",
     ),
     counter(
         "avscope_traffic_bytes_total",
@@ -176,7 +196,12 @@ pub const CATALOGUE: &[Definition] = &[
     counter(
         "avscope_contacts_total",
         &["vendor", "purpose"],
-        "Sightings of names by what was contacted, in listed exposures.",
+        "Sightings of facts by what was contacted, in listed exposures; questions to name services are not among them.",
+    ),
+    counter(
+        "avscope_vendor_questions_total",
+        &["vendor", "purpose"],
+        "Questions to name services by what was asked for, in listed exposures; beside avscope_contacts_total, since who asks need not call.",
     ),
     counter(
         "avscope_jurisdiction_bytes_total",
@@ -186,7 +211,7 @@ pub const CATALOGUE: &[Definition] = &[
     gauge(
         "avscope_exposures",
         &["vendor", "verdict"],
-        "Exposures listed, one per host, vendor, product and engine; visited: web sites only, indeterminate: everything else so far.",
+        "Exposures listed, one per host, vendor, product and engine; asked_only: names were asked for and nothing was contacted, visited: web sites only, indeterminate: everything else so far.",
     ),
     counter(
         "avscope_exposures_refused_total",

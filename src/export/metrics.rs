@@ -13,7 +13,7 @@ use crate::attribute::Ruleset;
 use crate::decode::{NotIp, Undecodable};
 use crate::flow::FlowEndReason;
 use crate::geo::Dataset;
-use crate::model::{CountryCode, Coverage, EvidenceKind, Locality, Purpose};
+use crate::model::{CountryCode, Coverage, DnsOutcome, EvidenceKind, Locality, Purpose};
 use crate::report::{ExposureView, PurposeView, Summary};
 
 /// What stands for a product, country or engine that is not known.
@@ -48,6 +48,7 @@ impl SummaryCollector {
         about(summary, rules, &mut samples);
         capture(summary, &mut samples);
         flows(summary, &mut samples);
+        name_services(summary, &mut samples);
         traffic(summary, &mut samples);
         exposures(summary, rules, &mut samples);
         Ok(Self {
@@ -204,10 +205,18 @@ fn flows(summary: &Summary, samples: &mut Samples) {
         &[],
         counters.interim_records,
     );
-    let attributed = counters.names_attributed();
-    let others = counters.names().saturating_sub(attributed);
-    samples.add("avscope_names_total", &["attributed"], attributed);
-    samples.add("avscope_names_total", &["not_attributed"], others);
+    for kind in EvidenceKind::ALL {
+        let attributed = counters.facts_attributed[kind.index()];
+        let others = counters.facts[kind.index()].saturating_sub(attributed);
+        for (word, count) in [("true", attributed), ("false", others)] {
+            samples.add("avscope_facts_total", &[kind.as_str(), word], count);
+        }
+    }
+    samples.add(
+        "avscope_facts_left_out_total",
+        &[],
+        summary.shards.facts_left_out,
+    );
     samples.add(
         "avscope_names_refused_total",
         &[],
@@ -219,12 +228,31 @@ fn flows(summary: &Summary, samples: &mut Samples) {
         ("refused_handshake", handshakes.refused_handshakes),
         ("refused_segment", handshakes.refused_segments),
         ("given_up", handshakes.given_up),
+        ("gap", handshakes.gaps),
     ] {
         samples.add("avscope_reassembly_total", &[outcome], count);
     }
     let name = "avscope_unlisted_bytes_total";
     samples.add(name, &["client_outside"], counters.bytes_without_home);
     samples.add(name, &["no_room"], counters.bytes_refused);
+}
+
+fn name_services(summary: &Summary, samples: &mut Samples) {
+    let dns = &summary.shards.dns;
+    samples.add("avscope_dns_questions_total", &[], dns.questions);
+    for outcome in DnsOutcome::ALL {
+        let count = summary.counters.dns[outcome.index()];
+        samples.add("avscope_dns_transactions_total", &[outcome.as_str()], count);
+    }
+    for (kind, count) in [
+        ("unsolicited", dns.unsolicited),
+        ("repeated", dns.repeated),
+        ("malformed", dns.malformed),
+        ("refused", dns.refused),
+        ("forgotten", summary.answers_forgotten),
+    ] {
+        samples.add("avscope_dns_anomalies_total", &[kind], count);
+    }
 }
 
 fn traffic(summary: &Summary, samples: &mut Samples) {
@@ -247,12 +275,13 @@ fn traffic(summary: &Summary, samples: &mut Samples) {
 
 fn exposures(summary: &Summary, rules: &Ruleset, samples: &mut Samples) {
     for vendor in rules.vendors() {
-        for verdict in ["visited", "indeterminate"] {
+        for verdict in ["asked_only", "visited", "indeterminate"] {
             samples.add("avscope_exposures", &[&vendor.id, verdict], 0);
         }
         for purpose in Purpose::ALL {
             let labels = [vendor.id.as_str(), purpose.as_str()];
             samples.add("avscope_contacts_total", &labels, 0);
+            samples.add("avscope_vendor_questions_total", &labels, 0);
         }
         samples.add("avscope_vendor_hosts", &[&vendor.id], 0);
     }
@@ -264,7 +293,9 @@ fn exposures(summary: &Summary, rules: &Ruleset, samples: &mut Samples) {
     let mut hosts = BTreeSet::new();
     for exposure in &summary.exposures {
         let vendor = exposure.vendor.as_str();
-        let verdict = if exposure.web_only {
+        let verdict = if exposure.only_asked_for {
+            "asked_only"
+        } else if exposure.web_only {
             "visited"
         } else {
             "indeterminate"
@@ -276,6 +307,11 @@ fn exposures(summary: &Summary, rules: &Ruleset, samples: &mut Samples) {
         for PurposeView { purpose, contacts } in &exposure.purposes {
             let labels = [vendor, purpose.as_str()];
             samples.add("avscope_contacts_total", &labels, contacts.contacts);
+            samples.add(
+                "avscope_vendor_questions_total",
+                &labels,
+                contacts.questions,
+            );
         }
         egress(exposure, samples);
         jurisdiction(exposure, samples);

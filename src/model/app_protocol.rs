@@ -138,6 +138,10 @@ closed_set! {
         Bittorrent = "bittorrent",
         /// Dropbox among the hosts of a network.
         Dropbox = "dropbox",
+        /// Spotify among the hosts of a network.
+        Spotify = "spotify",
+        /// Zoom's calls.
+        Zoom = "zoom",
         /// System messages.
         Syslog = "syslog",
         /// NetFlow and IPFIX.
@@ -184,6 +188,16 @@ closed_set! {
         Teredo = "teredo",
         /// Wireless controllers.
         Capwap = "capwap",
+        /// Probes that ask for the way.
+        Traceroute = "traceroute",
+        /// File sharing of the FastTrack network.
+        FastTrack = "fasttrack",
+        /// Measurements of speed.
+        Ookla = "ookla",
+        /// Network access authentication.
+        Pana = "pana",
+        /// Household devices of TP-Link.
+        TpLink = "tplink-shp",
     }
 }
 
@@ -229,7 +243,7 @@ impl AppProtocol {
             | Self::Pptp
             | Self::Teredo
             | Self::Capwap => Carries::Packets,
-            Self::Ssh | Self::Ike => Carries::Encrypted,
+            Self::Ssh | Self::Ike | Self::Zoom => Carries::Encrypted,
             _ => Carries::Nothing,
         }
     }

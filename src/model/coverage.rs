@@ -41,6 +41,10 @@ closed_set! {
         Lost = "lost",
         /// Fragments of IP datagrams, which are not put together.
         Fragment = "fragment",
+        /// Bytes that look random from the first on: encrypted or compressed, by a protocol that names nothing in clear.
+        OpaquePayload = "opaque_payload",
+        /// An IP protocol beside TCP, UDP, tunnels and those by which networks speak of themselves: SCTP and rarer ones.
+        OtherTransport = "other_transport",
         /// Not recognised.
         OtherProtocol = "other_protocol",
     }

@@ -5,6 +5,7 @@
 mod app_protocol;
 mod closed_set;
 mod coverage;
+mod redact;
 mod text;
 mod time;
 mod words;
@@ -12,6 +13,7 @@ mod words;
 pub use app_protocol::{AppProtocol, Carries};
 pub(crate) use closed_set::closed_set;
 pub use coverage::{Coverage, Locality};
+pub use redact::{redact_identifiers, redact_target, redacted};
 pub use text::{civil_seconds, printable, rfc3339};
 pub use time::{Tick, Timestamp};
 pub use words::{

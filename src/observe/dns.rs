@@ -234,11 +234,11 @@ impl DnsReader {
         let message = &self.message;
         let asked = arrival.direction.opposite();
         for question in message.questions() {
-            let mut waiting = place.and_then(|number| self.waiting.get_mut(number));
+            let waiting = place.and_then(|number| self.waiting.get_mut(number));
             let found = waiting.as_deref().and_then(|waiting| {
                 waiting.find(message.id(), question.name, question.kind, asked)
             });
-            let query = found.and_then(|at| waiting.as_deref_mut()?.take(at));
+            let query = found.and_then(|at| waiting?.take(at));
             if query.is_some() {
                 self.pending = self.pending.saturating_sub(1);
             } else {

@@ -10,7 +10,7 @@ use crate::flow::{Delivery, Directed, FlowEntry, FlowFlags, StreamLimits};
 use crate::model::{AppProtocol, Carries, Coverage, Timestamp};
 use crate::protocol::dns;
 use crate::protocol::http1::{self, Request};
-use crate::protocol::recognise::{Transport, recognise};
+use crate::protocol::recognise::{Transport, looks_random, recognise};
 use crate::protocol::tls::{self, Look};
 
 /// In the middle of a flow, so many payload packets of the client are looked at for a beginning.
@@ -44,7 +44,7 @@ pub struct HandshakeCounters {
 }
 
 /// Something that the client, or a name server, said.
-#[derive(Debug)]
+#[derive(Clone, Copy, Debug)]
 pub enum Message<'a> {
     /// The server name of a ClientHello.
     ServerName(&'a [u8]),
@@ -134,6 +134,9 @@ impl StreamReader {
             destination_port: packet.destination_port,
             time,
         };
+        if place.is_none() && !segment.is_dns_port() && is_padding(payload) {
+            return;
+        }
         match (*place, direction) {
             (Some(number), Directed::FromInitiator) => {
                 self.go_on(entry, number, place, segment, show);
@@ -256,8 +259,11 @@ impl StreamReader {
         if recognised(entry, Directed::FromResponder, &segment) {
             return;
         }
-        if entry.coverage() == Coverage::NoPayload {
-            entry.set_coverage(Coverage::OtherProtocol);
+        if matches!(
+            entry.coverage(),
+            Coverage::NoPayload | Coverage::OtherProtocol
+        ) {
+            entry.set_coverage(unrecognised(segment.payload));
         }
         if entry.looked_at >= CLIENT_UNKNOWN {
             entry.flags.set(FlowFlags::INSPECTED);
@@ -308,9 +314,9 @@ impl StreamReader {
         if recognised(entry, Directed::FromInitiator, &segment) {
             return;
         }
-        settle(entry, Coverage::OtherProtocol);
+        settle(entry, unrecognised(segment.payload));
         if entry.flags.has(FlowFlags::RESPONDER_PAYLOAD) {
-            finish(entry, Coverage::OtherProtocol);
+            entry.flags.set(FlowFlags::INSPECTED);
         } else {
             entry.looked_at = CLIENT_UNKNOWN;
         }
@@ -477,7 +483,7 @@ fn mismatch(entry: &mut FlowEntry, kind: Kind, segment: &Segment<'_>) {
         Kind::Requests | Kind::Dns => finish(entry, Coverage::OtherProtocol),
         Kind::Undecided => {
             if !recognised(entry, Directed::FromInitiator, segment) {
-                finish(entry, Coverage::OtherProtocol);
+                finish(entry, unrecognised(segment.payload));
             }
         }
     }
@@ -530,6 +536,15 @@ pub fn coverage_of(protocol: AppProtocol) -> Coverage {
     }
 }
 
+/// The bucket of a flow whose first bytes are those of no protocol that is known.
+pub fn unrecognised(payload: &[u8]) -> Coverage {
+    if looks_random(payload) {
+        Coverage::OpaquePayload
+    } else {
+        Coverage::OtherProtocol
+    }
+}
+
 /// One more packet that told nothing; after some, nothing more is expected.
 fn look_again(entry: &mut FlowEntry) {
     entry.looked_at = entry.looked_at.saturating_add(1);
@@ -543,7 +558,11 @@ fn look_again(entry: &mut FlowEntry) {
 fn settle(entry: &mut FlowEntry, coverage: Coverage) {
     if !matches!(
         entry.coverage(),
-        Coverage::Attributed | Coverage::NamedNotSecurity
+        Coverage::Attributed
+            | Coverage::NamedNotSecurity
+            | Coverage::EchOffered
+            | Coverage::SniIsAddress
+            | Coverage::HostAbsent
     ) {
         entry.set_coverage(coverage);
     }
@@ -554,6 +573,13 @@ fn settle(entry: &mut FlowEntry, coverage: Coverage) {
 fn finish(entry: &mut FlowEntry, coverage: Coverage) {
     entry.flags.set(FlowFlags::INSPECTED);
     settle(entry, coverage);
+}
+
+/// Some devices count the padding of a short Ethernet frame as payload: at most six bytes of zeros. But for DNS nothing that is
+/// read here begins so, and the stream goes on as if they had not been sent.
+fn is_padding(payload: &[u8]) -> bool {
+    const PADDING_MAX: usize = 6;
+    !payload.is_empty() && payload.len() <= PADDING_MAX && payload.iter().all(|byte| *byte == 0)
 }
 
 /// Only where the beginning was not seen can the sides be the wrong way round; and nothing may have been reported of them.

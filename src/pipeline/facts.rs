@@ -675,6 +675,6 @@ fn silent_coverage(entry: &FlowEntry) -> Coverage {
         TCP | UDP => Coverage::NoPayload,
         protocol if TUNNELS.contains(&protocol) => Coverage::Tunnel,
         protocol if NETWORK.contains(&protocol) => Coverage::NamelessProtocol,
-        _ => Coverage::OtherProtocol,
+        _ => Coverage::OtherTransport,
     }
 }

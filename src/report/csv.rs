@@ -3,9 +3,10 @@
 use std::io::Write;
 
 use super::Summary;
+use crate::geo::Dataset;
 use crate::model::CountryCode;
 
-const HEADER: [&str; 22] = [
+const HEADER: [&str; 26] = [
     "host",
     "vendor",
     "vendor_name",
@@ -28,12 +29,18 @@ const HEADER: [&str; 22] = [
     "names",
     "rule_ids",
     "confidence",
+    "country_dataset",
+    "operator_dataset",
+    "id",
+    "site",
 ];
 
 /// Writes a header and a line for each exposure.
 pub fn write_csv(summary: &Summary, out: &mut dyn Write) -> std::io::Result<()> {
     let mut writer = csv::Writer::from_writer(out);
     writer.write_record(HEADER)?;
+    let country_dataset = with_date(&summary.country_dataset);
+    let operator_dataset = with_date(&summary.operator_dataset);
     for exposure in &summary.exposures {
         let engine = exposure.engine.as_ref();
         writer.write_record([
@@ -88,9 +95,18 @@ pub fn write_csv(summary: &Summary, out: &mut dyn Write) -> std::io::Result<()> 
                     .map(|sighting| sighting.rule_id.clone()),
             ),
             exposure.confidence.to_string(),
+            country_dataset.clone(),
+            operator_dataset.clone(),
+            exposure.id.clone(),
+            exposure.site.clone().unwrap_or_default(),
         ])?;
     }
     writer.flush()
+}
+
+/// As events name it: a line is read apart from the others.
+fn with_date(dataset: &Dataset) -> String {
+    format!("{} {}", dataset.name, dataset.build_date)
 }
 
 fn join(parts: impl Iterator<Item = String>) -> String {

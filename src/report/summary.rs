@@ -12,7 +12,7 @@ use crate::aggregate::{
 use crate::attribute::{EngineRelation, Ruleset};
 use crate::capture::{ClockStats, FileReport};
 use crate::geo::Dataset;
-use crate::model::{Confidence, CountryCode, EvidenceKind, Purpose, printable, rfc3339};
+use crate::model::{Confidence, CountryCode, EvidenceKind, Purpose, printable, redacted, rfc3339};
 use crate::pipeline::{FrameCounters, ShardCounters};
 
 /// Everything a report needs.
@@ -260,6 +260,16 @@ fn site_of(key: &ExposureKey, sites: &[String]) -> Option<String> {
 }
 
 impl Summary {
+    /// Takes identifiers out of User-Agents and URIs, as [`redacted`] does.
+    pub fn redact(&mut self) {
+        for exposure in &mut self.exposures {
+            for sighting in &mut exposure.evidence {
+                let value = std::mem::take(&mut sighting.value);
+                sighting.value = redacted(sighting.kind, value.into()).into_owned();
+            }
+        }
+    }
+
     /// Resolves everything; `frames`, `shards` and `inputs` come from the run, the rest from the ledger.
     #[allow(
         clippy::too_many_arguments,

@@ -111,12 +111,15 @@ fn exposures(
     let mut widest = [0; COLUMNS.len()];
     for exposure in exposures {
         // A host with several vendors is named once, and hosts stand apart: the eye finds them faster.
-        let same_host = previous == Some(exposure.host);
+        let this = (&exposure.site, exposure.host);
+        let same_host = previous == Some(this);
         if previous.is_some() && !same_host {
             table.add_row(vec![Cell::new(""); COLUMNS.len()]);
         }
-        previous = Some(exposure.host);
-        let host = exposure.host.to_string();
+        previous = Some(this);
+        // The same address at two sites is two hosts.
+        let site = exposure.site.iter().map(|site| format!("\nat {site}"));
+        let host = format!("{}{}", exposure.host, site.collect::<String>());
         let texts = [
             if same_host { String::new() } else { host },
             product(exposure),
@@ -202,6 +205,9 @@ fn sure(confidence: Confidence) -> Color {
 
 /// Countries of the servers, and whose network they are in.
 fn servers(exposure: &ExposureView) -> String {
+    if exposure.only_asked_for {
+        return "none seen".to_owned();
+    }
     let countries: Vec<_> = exposure
         .server_countries
         .iter()
@@ -332,6 +338,10 @@ fn notes(summary: &Summary, style: Style, out: &mut dyn Write) -> std::io::Resul
     writeln!(
         out,
         "  None of the three is derived from another. A name seen indicates a contact; it does not prove what is installed."
+    )?;
+    writeln!(
+        out,
+        "  asked for: questions to a name service, which need no contact. dns_answer, ip_prefix, asn: learnt beside a flow that names nobody itself."
     )?;
     writeln!(
         out,

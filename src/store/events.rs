@@ -12,6 +12,7 @@ use serde::Serialize;
 
 use super::community_id::{community_id, is_one_way};
 use super::dns::{Dns, dns};
+use super::mark::mark;
 use crate::aggregate::{
     DnsTransaction, EventRef, EventRun, FlowReported, Judgement, MessageObserved, Weighed,
 };
@@ -35,6 +36,8 @@ pub struct EventWriter<W: Write> {
     operators: Arc<OperatorTable>,
     /// Names of sites by the scope of a flow; empty where no site was given.
     sites: Vec<String>,
+    /// Take identifiers out of User-Agents and URIs.
+    redact: bool,
     line: Vec<u8>,
 }
 
@@ -85,6 +88,10 @@ struct Tls<'a> {
 }
 
 #[derive(Serialize)]
+#[allow(
+    clippy::struct_field_names,
+    reason = "field names are those of the output"
+)]
 struct Http<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     hostname: Option<Cow<'a, str>>,
@@ -218,8 +225,15 @@ impl<W: Write> EventWriter<W> {
             countries,
             operators,
             sites,
+            redact: false,
             line: Vec::with_capacity(2048),
         }
+    }
+
+    /// The same, and whether identifiers are taken out of User-Agents and URIs.
+    #[must_use]
+    pub fn redacted(self, redact: bool) -> Self {
+        Self { redact, ..self }
     }
 
     /// Writes the event, if it is one that has a line; `judgement` is what the ledger made of it.
@@ -267,7 +281,7 @@ impl<W: Write> EventWriter<W> {
                 .evidence()
                 .iter()
                 .find(|fact| kinds.contains(&fact.kind))?;
-            Some(printable(judgement.text(fact)))
+            Some(mark(fact.kind, judgement.text(fact), self.redact))
         };
         let (event_type, tls, http) = match observed.app_protocol {
             AppProtocol::Http => (
@@ -446,7 +460,7 @@ impl<W: Write> EventWriter<W> {
                 let rule = fact.rule.map(|found| self.rules.rule(found.rule));
                 EvidenceOut {
                     kind: fact.kind,
-                    value: printable(judgement.text(fact)),
+                    value: mark(fact.kind, judgement.text(fact), self.redact),
                     seq: fact.frame.seq,
                     frame_xxh3: format!("{:016x}", fact.frame.hash),
                     timestamp: rfc3339(fact.frame.time),

@@ -1,11 +1,12 @@
 //! Ordered events → JSON Lines shaped like Suricata's EVE; and the names that `avscope names` lists.
 //!
 //! **Invariants**: one event, one line; field names and types are a contract (`docs/EVENTS.md`); bytes of a name that are not
-//! printable are written as `\xNN`, so that a line is always valid JSON and a name never forges one.
+//! printable are written as `\xNN`, so that a line is always valid JSON and a name never forges one; where identifiers are not wanted, they are taken out after rules have judged.
 
 mod community_id;
 mod dns;
 mod events;
+mod mark;
 mod names;
 mod packets;
 

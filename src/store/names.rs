@@ -5,9 +5,10 @@ use std::net::IpAddr;
 
 use serde::Serialize;
 
+use super::mark::mark;
 use crate::aggregate::EventRef;
 use crate::flow::Endpoint;
-use crate::model::{EvidenceKind, printable};
+use crate::model::EvidenceKind;
 
 /// Rows kept at most; more distinct names and ports than that are counted, not listed.
 const ROWS_MAX: usize = 10_000_000;
@@ -17,7 +18,7 @@ const ROWS_MAX: usize = 10_000_000;
 pub struct NameRow {
     /// Where the name was read.
     pub kind: EvidenceKind,
-    /// The name as on the wire, see [`printable`].
+    /// The name as on the wire, see [`crate::model::printable`].
     pub name: String,
     /// Who asked for it.
     pub src_ip: IpAddr,
@@ -35,6 +36,8 @@ pub struct Names {
     rows: BTreeMap<NameRow, u64>,
     /// Sightings that found no room.
     pub refused: u64,
+    /// Take identifiers out of User-Agents and URIs; then several become one row.
+    pub redact: bool,
 }
 
 impl Names {
@@ -60,7 +63,7 @@ impl Names {
     fn seen(&mut self, kind: EvidenceKind, name: &[u8], client: &Endpoint, server: &Endpoint) {
         let row = NameRow {
             kind,
-            name: printable(name).into_owned(),
+            name: mark(kind, name, self.redact).into_owned(),
             src_ip: client.ip(),
             src_port: client.port,
             dest_ip: server.ip(),

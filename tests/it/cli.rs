@@ -355,3 +355,76 @@ fn a_capture_cut_while_it_is_read_ends_with_its_name() {
         "{words}"
     );
 }
+
+#[test]
+fn a_line_of_csv_can_be_read_apart_from_the_others() {
+    let demo = pcaps().join("demo.pcap");
+    let demo = demo.to_str().unwrap();
+    let csv = stdout_of(&["replay", "--format", "csv", "--site", "here", demo]);
+    let report = stdout_of(&["replay", "--format", "json", "--site", "here", demo]);
+    let report: Value = serde_json::from_str(&report).unwrap();
+    let mut reader = csv::Reader::from_reader(csv.as_bytes());
+    let page = include_str!("../../docs/REPORT.md");
+    let (_, section) = page.split_once("--format csv`\n").unwrap();
+    let described: Vec<_> = section
+        .lines()
+        .filter(|line| line.starts_with('`') && line.ends_with('`'))
+        .flat_map(str::split_whitespace)
+        .map(|column| column.trim_matches('`'))
+        .collect();
+    assert_eq!(
+        reader.headers().unwrap().iter().collect::<Vec<_>>(),
+        described
+    );
+    let dataset = |which: &str| {
+        let set = &report[which];
+        let word = |field: &str| set[field].as_str().unwrap();
+        format!("{} {}", word("name"), word("build_date"))
+    };
+    let exposures = report["exposures"].as_array().unwrap();
+    let lines: Vec<_> = reader.records().map(Result::unwrap).collect();
+    assert_eq!(lines.len(), exposures.len());
+    for (line, exposure) in lines.iter().zip(exposures) {
+        let column = |name: &str| {
+            let at = described.iter().position(|column| *column == name);
+            line.get(at.unwrap()).unwrap()
+        };
+        assert_eq!(column("country_dataset"), dataset("country_dataset"));
+        assert_eq!(column("operator_dataset"), dataset("operator_dataset"));
+        assert_eq!(column("id"), exposure["id"].as_str().unwrap());
+        assert_eq!(column("site"), "here");
+    }
+}
+
+#[test]
+fn the_table_tells_sites_apart_and_says_where_nothing_was_contacted() {
+    let sites = pcaps().join("multi-site");
+    let sites = sites.to_str().unwrap();
+    let report = stdout_of(&["replay", "--format", "json", "--site-from-path", sites]);
+    let report: Value = serde_json::from_str(&report).unwrap();
+    let table = stdout_of(&["replay", "--site-from-path", sites]);
+    let mut hosts = std::collections::BTreeMap::<_, std::collections::BTreeSet<_>>::new();
+    for exposure in report["exposures"].as_array().unwrap() {
+        let (host, site) = (exposure["host"].as_str(), exposure["site"].as_str());
+        hosts
+            .entry(host.unwrap())
+            .or_default()
+            .insert(site.unwrap());
+    }
+    assert!(hosts.values().any(|sites| sites.len() > 1), "{hosts:?}");
+    for (host, sites) in hosts {
+        let rows = table
+            .lines()
+            .filter(|line| line.trim_start().starts_with(host));
+        assert_eq!(rows.count(), sites.len(), "{host}");
+        for site in sites {
+            assert!(table.contains(&format!("at {site}")), "{site}");
+        }
+    }
+    let demo = pcaps().join("demo.pcap");
+    let demo = stdout_of(&["replay", demo.to_str().unwrap()]);
+    let asked = demo
+        .lines()
+        .filter(|line| line.contains(", only asked for"));
+    assert!(asked.into_iter().any(|line| line.contains("none seen")));
+}

@@ -166,8 +166,8 @@ fn what_is_wrong_is_shown_with_its_line_and_the_remedy() {
             &["a.toml:2: ", "less than memory_seconds_min, which is 3600"],
         ),
         (
-            "[input]\nisolate = true",
-            &["a.toml:2: input.isolate has no effect in this version"],
+            "[output]\nevents_of = \"some\"",
+            &["a.toml:2: output.events_of is \"some\": give one of \"all\", \"attributed\""],
         ),
         (
             "[sites.x]\ncity = \"Bonn\"",
@@ -376,4 +376,54 @@ fn the_file_says_where_events_go_and_where_countries_come_from() {
             .unwrap()
             .contains("no/such.mmdb: ")
     );
+}
+
+#[test]
+fn the_file_says_how_sites_and_worlds_are_made() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("my.toml");
+    let report = |input: &str, options: &[&str]| {
+        std::fs::write(&path, format!("[input]\n{input}\n")).unwrap();
+        let output = avscope()
+            .args(["replay", "--quiet", "--format", "json", "--config"])
+            .arg(&path)
+            .args(options)
+            .arg(pcaps().join("multi-site"))
+            .output()
+            .unwrap();
+        assert_eq!(output.status.code(), Some(0), "{output:?}");
+        let report: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+        report["sites"].clone()
+    };
+    let by_path = report("site_from_path = true", &[]);
+    assert_eq!(by_path, report("", &["--site-from-path"]));
+    assert!(by_path.as_array().unwrap().len() > 1, "{by_path}");
+    assert_eq!(report("site = \"hq\"", &[]), serde_json::json!(["hq"]));
+    // With worlds of their own, captures are sites of their own.
+    let isolated = report("isolate = true", &[]);
+    assert_eq!(isolated, report("", &["--isolate"]));
+    // What the command line says about sites wins over the other way in a file.
+    assert_eq!(
+        report("site_from_path = true", &["--site", "x"]),
+        serde_json::json!(["x"])
+    );
+    assert_eq!(report("site = \"hq\"", &["--site-from-path"]), by_path);
+}
+
+#[test]
+fn the_file_names_the_folder_of_rules_for_all_commands() {
+    let folder = tempfile::tempdir().unwrap();
+    let (rules, path) = (folder.path().join("none"), folder.path().join("my.toml"));
+    std::fs::write(&path, format!("[rules]\ndir = {rules:?}\n")).unwrap();
+    for command in [&["rules", "list"][..], &["rules", "test"]] {
+        let output = avscope()
+            .args(command)
+            .arg("--config")
+            .arg(&path)
+            .output()
+            .unwrap();
+        assert_eq!(output.status.code(), Some(1), "{output:?}");
+        let said = String::from_utf8(output.stderr).unwrap();
+        assert!(said.contains(rules.to_str().unwrap()), "{said}");
+    }
 }

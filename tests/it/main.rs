@@ -23,6 +23,7 @@ mod inputs;
 mod metrics;
 mod mmdb_writer;
 mod names_in_clear;
+mod redact;
 mod resolved;
 mod robustness;
 mod rules;

@@ -119,11 +119,15 @@ fn the_numbers_are_those_of_the_report() {
             &["reason=\"end_of_flow\""],
             &report["flows"]["ended"]["end_of_flow"],
         ),
-        ("avscope_names_total", &[], &report["flows"]["names"]),
         (
-            "avscope_names_total",
-            &["outcome=\"attributed\""],
-            &report["flows"]["names_attributed"],
+            "avscope_dns_questions_total",
+            &[],
+            &report["name_services"]["questions"],
+        ),
+        (
+            "avscope_facts_total",
+            &["kind=\"tls_sni\""],
+            &report["facts_by_kind"]["tls_sni"],
         ),
         (
             "avscope_reassembly_total",
@@ -179,6 +183,65 @@ fn the_numbers_are_those_of_the_report() {
         "avscope_ruleset_info{{digest=\"{}\"}} 1",
         report["ruleset"].as_str().unwrap()
     )));
+}
+
+#[test]
+fn name_services_and_requests_are_counted_as_in_the_report() {
+    let run = run(&pcaps().join("names-in-clear.pcap"));
+    let report = &run.report;
+    let services = &report["name_services"];
+    let outcomes = services["by_outcome"].as_object().unwrap();
+    assert!(number(&outcomes["nxdomain"]) > 0.0 && number(&outcomes["sinkholed"]) > 0.0);
+    for (outcome, count) in outcomes {
+        let label = format!("outcome=\"{outcome}\"");
+        let metric = "avscope_dns_transactions_total";
+        assert_eq!(run.sum(metric, &[&label]), number(count), "{outcome}");
+    }
+    for kind in [
+        "unsolicited",
+        "repeated",
+        "malformed",
+        "refused",
+        "forgotten",
+    ] {
+        let label = format!("kind=\"{kind}\"");
+        let metric = "avscope_dns_anomalies_total";
+        assert_eq!(
+            run.sum(metric, &[&label]),
+            number(&services[kind]),
+            "{kind}"
+        );
+    }
+    let kinds = report["facts_by_kind"].as_object().unwrap();
+    assert!(kinds.contains_key("http_user_agent") && kinds.contains_key("dns_query"));
+    for (kind, count) in kinds {
+        let label = format!("kind=\"{kind}\"");
+        assert_eq!(
+            run.sum("avscope_facts_total", &[&label]),
+            number(count),
+            "{kind}"
+        );
+    }
+    let exposures = report["exposures"].as_array().unwrap();
+    let of = |field: &str| {
+        let all = exposures
+            .iter()
+            .flat_map(|e| e["purposes"].as_array().unwrap());
+        all.map(|purpose| number(&purpose[field])).sum::<f64>()
+    };
+    assert!(of("questions") > 0.0 && of("contacts") > 0.0);
+    assert_eq!(
+        run.sum("avscope_vendor_questions_total", &[]),
+        of("questions")
+    );
+    assert_eq!(run.sum("avscope_contacts_total", &[]), of("contacts"));
+    let asked = exposures
+        .iter()
+        .filter(|e| e["only_asked_for"] == true)
+        .count();
+    assert!(asked > 0);
+    let verdict = &["verdict=\"asked_only\""];
+    assert_eq!(run.sum("avscope_exposures", verdict), asked as f64);
 }
 
 #[test]
@@ -285,7 +348,7 @@ fn a_flood_of_invented_names_adds_no_series() {
         let path = folder.path().join(format!("{names}.pcap"));
         std::fs::write(&path, flood(names)).unwrap();
         let run = run(&path);
-        assert_eq!(run.sum("avscope_names_total", &[]), f64::from(names));
+        assert_eq!(run.sum("avscope_facts_total", &[]), f64::from(names));
         let samples = run.samples();
         let series = samples.keys().map(|series| (*series).to_owned());
         series.collect::<BTreeSet<String>>()

@@ -369,11 +369,15 @@ impl Message {
             match key {
                 IPV4_HINT => {
                     let (addresses, _) = value.as_chunks::<4>();
-                    addresses.iter().for_each(|v4| self.hint(mapped(*v4)));
+                    for v4 in addresses {
+                        self.hint(mapped(*v4));
+                    }
                 }
                 IPV6_HINT => {
                     let (addresses, _) = value.as_chunks::<16>();
-                    addresses.iter().for_each(|v6| self.hint(*v6));
+                    for v6 in addresses {
+                        self.hint(*v6);
+                    }
                 }
                 ECH => ech = true,
                 _ => {}

@@ -20,8 +20,8 @@ pub use name::{NAME_TEXT_MAX, POINTERS_MAX};
 
 use walk::{Header, Walk};
 
-/// Questions kept of a message. Real ones have one; multicast DNS asks for a handful at once.
-pub const QUESTIONS_MAX: usize = 8;
+/// Questions kept of a message. Most have one; multicast DNS asks for two dozen at once.
+pub const QUESTIONS_MAX: usize = 32;
 /// Answers kept of a message; the largest round-robin sets seen have about 30.
 pub const ANSWERS_MAX: usize = 64;
 /// Names read of a message: of each question, and two for each answer.

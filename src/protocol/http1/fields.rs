@@ -44,7 +44,7 @@ pub(super) struct Field<'a> {
 }
 
 /// The fields of a head, from the line behind the request line to the empty line.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Fields<'a> {
     rest: &'a [u8],
 }

@@ -123,9 +123,11 @@ pub fn fuzz_requests(bytes: &[u8], cut: usize) {
     let (mut in_one, mut in_two) = (Vec::new(), Vec::new());
     let (mut one, mut two) = (RequestStream::default(), RequestStream::default());
     let progress = one.feed(bytes, &mut |request: &Request<'_>| {
-        in_one.push(format!("{request:?}"))
+        in_one.push(format!("{request:?}"));
     });
-    let mut each = |request: &Request<'_>| in_two.push(format!("{request:?}"));
+    let mut each = |request: &Request<'_>| {
+        in_two.push(format!("{request:?}"));
+    };
     let _ = two.feed(head, &mut each);
     let again = two.feed(tail, &mut each);
     assert!(

@@ -32,6 +32,10 @@ pub enum Host<'a> {
 }
 
 /// The head of a request.
+#[allow(
+    clippy::struct_excessive_bools,
+    reason = "each says of one field whether it is all there"
+)]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Request<'a> {
     /// One of a known set, see [`super::begins_like_request`].
@@ -217,12 +221,10 @@ fn split_authority(authority: &[u8]) -> (Host<'_>, Option<u16>) {
             behind.strip_prefix(b":"),
         )
     } else {
-        match authority.iter().position(|byte| *byte == b':') {
+        let mut parts = authority.splitn(3, |byte| *byte == b':');
+        match (parts.next(), parts.next(), parts.next()) {
+            (Some(host), port, None) => (host, port),
             // More than one colon and no brackets: an IPv6 address as some clients write it.
-            Some(colon) if authority.iter().filter(|byte| **byte == b':').count() == 1 => (
-                authority.get(..colon).unwrap_or_default(),
-                authority.get(colon.saturating_add(1)..),
-            ),
             _ => (authority, None),
         }
     };

@@ -264,13 +264,11 @@ impl RequestStream {
 
     fn head_rest<'a>(&mut self, bytes: &'a [u8], mut end: LineEnd, body: Body) -> &'a [u8] {
         for (at, byte) in bytes.iter().enumerate() {
-            match end.next(*byte) {
-                Some(next) => end = next,
-                None => {
-                    self.state = behind_body(body);
-                    return bytes.get(at.saturating_add(1)..).unwrap_or_default();
-                }
-            }
+            let Some(next) = end.next(*byte) else {
+                self.state = behind_body(body);
+                return bytes.get(at.saturating_add(1)..).unwrap_or_default();
+            };
+            end = next;
         }
         self.state = State::HeadRest(end, body);
         &[]

@@ -331,7 +331,7 @@ fn out_of_step_the_next_piece_with_a_request_line_counts() {
 
 #[test]
 fn a_head_that_is_too_long_gives_what_it_said() {
-    let cookie = [&b"Cookie: "[..], &[b'c'; 20_000]].concat();
+    let cookie = [&b"Cookie: "[..], &vec![b'c'; 20_000]].concat();
     let told = [
         &b"GET /1 HTTP/1.1\r\nHost: a.example\r\n"[..],
         &cookie,
@@ -421,7 +421,9 @@ proptest! {
             .map(|request| request.split(|byte| *byte == b' ').nth(1).unwrap().to_vec())
             .map(|target| String::from_utf8(target).unwrap())
             .collect();
-        cuts.iter_mut().for_each(|cut| *cut %= stream.len() + 1);
+        for cut in &mut cuts {
+            *cut %= stream.len() + 1;
+        }
         cuts.push(stream.len());
         cuts.sort_unstable();
         let (mut pieces, mut from) = (Vec::new(), 0);

@@ -3,18 +3,21 @@
 //! Content comes first. Where a protocol has no mark that could not be another's, its port has to agree with the shape of the
 //! content; a port alone says nothing. *By port and shape*: BOOTP, CAPWAP, connectionless LDAP's short forms, DHCPv6, ESP in UDP,
 //! EtherNet/IP, FTP and POP3 and IMAP commands, Geneve, GTP, IKE, L2TP, Modbus, MSSQL, NAT-PMP, NBNS, NetBIOS, NetFlow, NTP,
-//! OpenVPN, PTP, QUIC past its beginning, RADIUS, Redis, RIP, SCCP, SLP, TACACS+, Teredo, VXLAN, X11. *By shape alone*: RTP, and
+//! OpenVPN, PTP, QUIC past its beginning, RADIUS, Redis, RIP, SCCP, SLP, TACACS+, VXLAN, X11, Zoom. *By shape alone*: RTP, and
 //! TFTP behind its first message, which uses ports of no meaning.
 //!
 //! **Invariants**: the work is bounded by [`LOOKED_AT_MAX`] bytes but for DNS, which reads its message once; nothing is
 //! allocated. TLS, HTTP and DNS are never said by their ports.
 
+mod opaque;
 mod tcp;
 mod text;
 mod udp;
 
 #[cfg(test)]
 mod tests;
+
+pub use opaque::looks_random;
 
 use crate::model::AppProtocol;
 

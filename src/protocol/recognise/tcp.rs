@@ -11,6 +11,9 @@ pub(super) fn recognise(ports: Ports, payload: &[u8]) -> Option<AppProtocol> {
     if is_http(payload) {
         return Some(AppProtocol::Http);
     }
+    if ports.any(&[53]) && payload.len() >= 14 && dns::looks_like_stream(payload) {
+        return Some(AppProtocol::Dns);
+    }
     text::of_stream(ports, payload)
         .or_else(|| by_mark(payload))
         .or_else(|| by_port_and_shape(ports, payload))
@@ -41,11 +44,20 @@ fn is_http(payload: &[u8]) -> bool {
 }
 
 /// Protocols with a mark that is none of another protocol.
+#[allow(
+    clippy::match_same_arms,
+    reason = "one line for each form of a message"
+)]
 fn by_mark(payload: &[u8]) -> Option<AppProtocol> {
     let protocol = match payload {
         [0, 0 | 1, _, _, 0xfd..=0xff, b'S', b'M', b'B', ..] => AppProtocol::Smb,
         [0x10, ..] if is_mqtt_connect(payload) => AppProtocol::Mqtt,
         [0x20, 2, 0 | 1, 0..=5] => AppProtocol::Mqtt,
+        // The mark, a seed, and which cipher follows.
+        [0xfa, 0x00, 0xb6, 0x2b, ..] if payload.len() == 12 => AppProtocol::FastTrack,
+        [b'H', b'I', b' ' | b'\n', ..] | [b'H', b'E', b'L', b'L', b'O', b' ', b'2', b'.', ..] => {
+            AppProtocol::Ookla
+        }
         [0x05, 0x64, 5..=255, _, ..] => AppProtocol::Dnp3,
         [3, 0, ..] if is_tpkt(payload) => {
             if is_rdp(payload) {
@@ -69,7 +81,9 @@ fn by_mark(payload: &[u8]) -> Option<AppProtocol> {
         [1, ..] if is_diameter(payload) => AppProtocol::Diameter,
         [0x80..=0xff, ..] if is_record_of_rpc(payload) => AppProtocol::Rpc,
         _ if is_ldap(payload) => AppProtocol::Ldap,
-        _ if payload.get(4..).is_some_and(is_kerberos) => AppProtocol::Kerberos,
+        _ if is_kerberos(payload) || payload.get(4..).is_some_and(is_kerberos) => {
+            AppProtocol::Kerberos
+        }
         _ if is_postgres(payload) => AppProtocol::Postgres,
         _ if is_mysql_greeting(payload) => AppProtocol::Mysql,
         _ if is_oracle(payload) => AppProtocol::Oracle,
@@ -80,14 +94,17 @@ fn by_mark(payload: &[u8]) -> Option<AppProtocol> {
     Some(protocol)
 }
 
+#[allow(
+    clippy::match_same_arms,
+    reason = "one line for each form of a message"
+)]
 fn by_port_and_shape(ports: Ports, payload: &[u8]) -> Option<AppProtocol> {
     const X11: std::ops::RangeInclusive<u16> = 6000..=6063;
     let protocol = match payload {
-        _ if ports.any(&[53]) && payload.len() >= 14 && dns::looks_like_stream(payload) => {
-            AppProtocol::Dns
-        }
         [0x81..=0x85, 0 | 1, ..] if ports.any(&[139]) => AppProtocol::NetbiosSsn,
         [0, 0 | 1, _, _, ..] if ports.any(&[139]) => AppProtocol::NetbiosSsn,
+        // A length alone: what it is of comes in the next segment.
+        [0, 0 | 1, _, _] if ports.any(&[445]) => AppProtocol::Smb,
         [_, _, 0, 0, 0, len @ 2..=255, _, 1..=0x7f | 0x81..=0xff, ..]
             if ports.any(&[502]) && payload.len() >= usize::from(*len).saturating_add(6) =>
         {
@@ -104,12 +121,9 @@ fn by_port_and_shape(ports: Ports, payload: &[u8]) -> Option<AppProtocol> {
         [b'S' | b'N'] if ports.any(&[5432]) => AppProtocol::Postgres,
         [b'R' | b'E', 0, 0, ..] if ports.any(&[5432]) => AppProtocol::Postgres,
         [b'l' | b'B', 0, 11, 0, ..] | [b'l' | b'B', 0, 0, 11, ..] => AppProtocol::X11,
-        [0..=2, _, 11, 0, 0, 0, ..] | [0..=2, _, 0, 11, 0, 0, ..]
-            if X11.contains(&ports.0) || X11.contains(&ports.1) =>
+        _ if X11.contains(&ports.1) && is_request_of_x11(payload)
+            || X11.contains(&ports.0) && is_event_of_x11(payload) =>
         {
-            AppProtocol::X11
-        }
-        _ if (X11.contains(&ports.0) || X11.contains(&ports.1)) && payload.len() % 4 == 0 => {
             AppProtocol::X11
         }
         _ if ports.any(&[2000]) && is_sccp(payload) => AppProtocol::Sccp,
@@ -127,6 +141,9 @@ fn by_port_and_shape(ports: Ports, payload: &[u8]) -> Option<AppProtocol> {
             AppProtocol::Kerberos
         }
         [0x30, ..] if ports.any(&[389, 3268]) && ber(payload).is_some() => AppProtocol::Ldap,
+        [_, _, 0, 0, 1..=14, ..] if ports.any(&[1521, 1526]) && payload.len() >= 8 => {
+            AppProtocol::Oracle
+        }
         _ => return None,
     };
     Some(protocol)
@@ -215,7 +232,13 @@ fn is_diameter(payload: &[u8]) -> bool {
     };
     let len = u32::from_be_bytes([0, *l0, *l1, *l2]);
     let command = u32::from_be_bytes([0, *c0, *c1, *c2]);
-    len >= 20 && len.is_multiple_of(4) && flags & 0x0f == 0 && (257..=8_388_733).contains(&command)
+    // Of the base protocol and of what the IETF and 3GPP added.
+    let known = matches!(command, 257..=339 | 8_388_620..=8_388_737);
+    len >= 20
+        && len.is_multiple_of(4)
+        && flags.trailing_zeros() >= 4
+        && known
+        && payload.len() >= 20
 }
 
 /// The last fragment of a record (RFC 5531 §11), which most are.
@@ -228,9 +251,8 @@ fn is_record_of_rpc(payload: &[u8]) -> bool {
 fn is_postgres(payload: &[u8]) -> bool {
     match (be32(payload, 0), be32(payload, 4)) {
         (Some(8), Some(80_877_103 | 80_877_104)) | (Some(16), Some(80_877_102)) => true,
-        (Some(len @ 9..=10_000), Some(0x0003_0000..=0x0003_0002)) => {
-            payload.len() as u64 >= u64::from(len)
-                && payload.get(8).is_some_and(u8::is_ascii_graphic)
+        (Some(9..=10_000), Some(0x0003_0000..=0x0003_0002)) => {
+            payload.get(8).is_some_and(u8::is_ascii_graphic)
         }
         _ => false,
     }
@@ -279,6 +301,21 @@ fn is_openvpn(payload: &[u8]) -> bool {
         && be16(payload, 0).is_some_and(|len| {
             (14..=600).contains(&len) && payload.len() == usize::from(len).saturating_add(2)
         })
+}
+
+/// A request in the middle of a connection: its kind, and its length in units of four bytes.
+fn is_request_of_x11(payload: &[u8]) -> bool {
+    matches!(payload, [1..=0x7f, _, low, high, ..]
+        if (1..=payload.len() / 4).contains(&usize::from(u16::from_le_bytes([*low, *high]))))
+}
+
+/// Errors, replies and events are 32 bytes and more; the answer to a new connection has the version in it.
+fn is_event_of_x11(payload: &[u8]) -> bool {
+    match payload {
+        [0..=2, _, 11, 0, 0, 0, ..] | [0..=2, _, 0, 11, 0, 0, ..] => true,
+        [0..=35 | 0x80..=0xa3, ..] => payload.len() >= 32 && payload.len().is_multiple_of(4),
+        _ => false,
+    }
 }
 
 /// Length, version and kind, all with the least significant byte first.

@@ -77,7 +77,9 @@ fn by_version(line: &[u8]) -> Option<AppProtocol> {
 fn greeting(ports: Ports, line: &[u8]) -> Option<AppProtocol> {
     const FTP: &[u16] = &[21, 2121];
     const SMTP: &[u16] = &[25, 465, 587, 2525];
-    if let [b'1'..=b'5', b'0'..=b'9', b'0'..=b'9', b' ' | b'-', ..] = line {
+    if let [b'1'..=b'5', b'0'..=b'9', b'0'..=b'9', rest @ ..] = line
+        && matches!(rest, [] | [b' ' | b'-', ..])
+    {
         return if has(line, b"smtp") || ports.any(SMTP) {
             Some(AppProtocol::Smtp)
         } else if has(line, b"nntp") || ports.any(&[119]) {

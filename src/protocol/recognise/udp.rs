@@ -21,12 +21,14 @@ fn name_service(ports: Ports, payload: &[u8]) -> Option<AppProtocol> {
         let few = counts.clone().count() == 4 && counts.clone().all(|count| count <= 32);
         return (few && counts.sum::<u16>() > 0).then_some(AppProtocol::Nbns);
     }
-    let (protocol, is_home) = if ports.any(&[5353]) {
+    let (protocol, is_home) = if ports.any(&[53]) {
+        (AppProtocol::Dns, true)
+    } else if ports.any(&[5353]) {
         (AppProtocol::Mdns, true)
     } else if ports.any(&[5355]) {
         (AppProtocol::Llmnr, true)
     } else {
-        (AppProtocol::Dns, ports.any(&[53]))
+        (AppProtocol::Dns, false)
     };
     let found = if is_home {
         dns::begins_like_message(payload) || protocol == AppProtocol::Mdns && is_multicast(payload)
@@ -46,6 +48,10 @@ fn is_multicast(payload: &[u8]) -> bool {
 }
 
 /// Protocols with a mark that is none of another protocol.
+#[allow(
+    clippy::match_same_arms,
+    reason = "one line for each form of a message"
+)]
 fn by_mark(payload: &[u8]) -> Option<AppProtocol> {
     let protocol = match payload {
         _ if is_stun(payload) => AppProtocol::Stun,
@@ -59,8 +65,10 @@ fn by_mark(payload: &[u8]) -> Option<AppProtocol> {
         [0x30, ..] if is_ldap(payload) => AppProtocol::Ldap,
         _ if is_kerberos(payload) => AppProtocol::Kerberos,
         _ if is_wireguard(payload) => AppProtocol::Wireguard,
+        _ if is_whole_radius(payload) => AppProtocol::Radius,
+        [0x27..=0x29, 0, 0, 0, 0x29 | 0xa9, ..] if payload.len() <= 32 => AppProtocol::FastTrack,
         _ if is_tftp_request(payload) => AppProtocol::Tftp,
-        _ if payload.len() >= 24 && is_rpc(payload) => AppProtocol::Rpc,
+        _ if is_rpc(payload) => AppProtocol::Rpc,
         // The number that begins a conversation with a tracker (BEP 15).
         [
             0,
@@ -85,6 +93,9 @@ fn by_mark(payload: &[u8]) -> Option<AppProtocol> {
         {
             AppProtocol::Bacnet
         }
+        [5, 0x64, 5..=255, _, ..] if payload.len() >= 10 => AppProtocol::Dnp3,
+        _ if payload.starts_with(b"SpotUdp") => AppProtocol::Spotify,
+        [0x60..=0x6f, ..] if is_teredo(payload) => AppProtocol::Teredo,
         [6, 0, _, 6 | 7, ..] if payload.len() >= 12 => AppProtocol::Ipmi,
         [4, 0..=10, _, _, 0x00 | 0x10, 0, 0, _, ..] if payload.len() >= 80 => AppProtocol::Dcerpc,
         [5, 0 | 1, 0..=19, ..] if tcp::is_dcerpc(payload) => AppProtocol::Dcerpc,
@@ -102,19 +113,24 @@ fn by_mark(payload: &[u8]) -> Option<AppProtocol> {
     Some(protocol)
 }
 
+#[allow(
+    clippy::match_same_arms,
+    reason = "one line for each form of a message"
+)]
 fn by_port_and_shape(ports: Ports, payload: &[u8]) -> Option<AppProtocol> {
     let len = payload.len();
     let protocol = match payload {
-        [first, ..]
-            if ports.any(&[123])
-                && len >= 12
-                && matches!(first >> 3 & 7, 1..=4)
-                && first & 7 != 0 =>
-        {
-            AppProtocol::Ntp
-        }
+        [first, ..] if ports.any(&[123]) && is_ntp(*first, len) => AppProtocol::Ntp,
         [_, version, ..] if ports.any(&[319, 320]) && version & 0x0f <= 2 && len >= 34 => {
             AppProtocol::Ptp
+        }
+        _ if is_traceroute(ports, payload) => AppProtocol::Traceroute,
+        // Reserved, and a length that is the datagram's (RFC 5191 §6.2).
+        [0, 0, _, _, ..] if ports.any(&[716]) && be16(payload, 2).map(usize::from) == Some(len) => {
+            AppProtocol::Pana
+        }
+        [2, 0, 0, 1, rest @ ..] if ports.any(&[20002, 20004]) && rest.get(12) == Some(&b'{') => {
+            AppProtocol::TpLink
         }
         [1 | 2, 1, 6, ..] if ports.any(&[67, 68]) && len >= 44 => AppProtocol::Dhcp,
         [1..=36, ..] if ports.any(&[546, 547]) && len >= 4 => AppProtocol::Dhcpv6,
@@ -149,6 +165,9 @@ fn by_port_and_shape(ports: Ports, payload: &[u8]) -> Option<AppProtocol> {
             AppProtocol::Stun
         }
         [0x40..=0x7f, ..] if ports.any(&[3478, 5349]) && len >= 4 => AppProtocol::Stun,
+        [0..=0x0f, ..] if ports.any(&[8801, 8802, 8803, 8804, 8805]) && len >= 16 => {
+            AppProtocol::Zoom
+        }
         [0x40..=0x7f, ..] if ports.any(&[443, 8443]) && len >= 21 => AppProtocol::Quic,
         [0..=0x3f, ..] if ports.any(&[443]) && len >= 18 => AppProtocol::Quic,
         [0x60..=0x7f, ..] if ports.any(&[88]) && ber(payload).is_some() => AppProtocol::Kerberos,
@@ -159,6 +178,10 @@ fn by_port_and_shape(ports: Ports, payload: &[u8]) -> Option<AppProtocol> {
 }
 
 /// What carries packets, all by port and shape.
+#[allow(
+    clippy::match_same_arms,
+    reason = "one line for each form of a message"
+)]
 fn tunnel(ports: Ports, payload: &[u8]) -> Option<AppProtocol> {
     let len = payload.len();
     let protocol = match payload {
@@ -244,6 +267,16 @@ fn is_stun(payload: &[u8]) -> bool {
     matches!(payload, [0..=0x3f, _, _, low, 0x21, 0x12, 0xa4, 0x42, ..] if low.is_multiple_of(4))
 }
 
+/// Version and mode; control messages are shorter than the rest (RFC 5905 §7.3, RFC 9327 §2).
+fn is_ntp(first: u8, len: usize) -> bool {
+    let least = match first & 7 {
+        0 => return false,
+        6 | 7 => 8,
+        _ => 48,
+    };
+    matches!(first >> 3 & 7, 1..=4) && len >= least
+}
+
 /// A long header with a version that is known or reserved (RFC 9000 §15, §17.2; RFC 9369 §3), and of the drafts and Facebook's.
 fn is_quic_long(payload: &[u8]) -> bool {
     /// Longer ones no version allows (RFC 9000 §17.2).
@@ -252,8 +285,13 @@ fn is_quic_long(payload: &[u8]) -> bool {
         return false;
     };
     let known = match version {
-        0 | 1 | 0x6b33_43cf | 0x709a_50c4 => true,
-        0xff00_0000..=0xff00_00ff | 0xff02_0000..=0xff02_00ff | 0xface_b000..=0xface_b00f => true,
+        0
+        | 1
+        | 0x6b33_43cf
+        | 0x709a_50c4
+        | 0xff00_0000..=0xff00_00ff
+        | 0xff02_0000..=0xff02_00ff
+        | 0xface_b000..=0xface_b00f => true,
         // Kept free so that nobody relies on a list (RFC 9000 §15).
         version if version & 0x0f0f_0f0f == 0x0a0a_0a0a => true,
         version => matches!(
@@ -274,6 +312,17 @@ fn is_google_quic(payload: &[u8]) -> bool {
         if flags & 0x09 == 0x09 && tens.is_ascii_digit() && ones.is_ascii_digit())
 }
 
+/// A packet of IPv6 that fills the datagram, with an address of Teredo's own prefix, 2001::/32 (RFC 4380 §2.6), at one end.
+fn is_teredo(payload: &[u8]) -> bool {
+    const PREFIX: u32 = 0x2001_0000;
+    /// A packet without content that keeps a way open (RFC 4380 §5.2.8); trailers may follow (RFC 6081 §4).
+    const NO_NEXT_HEADER: u8 = 59;
+    let len = be16(payload, 4).map(|len| usize::from(len).saturating_add(40));
+    let is_bubble = len == Some(40) && payload.get(6) == Some(&NO_NEXT_HEADER);
+    (is_bubble || len == Some(payload.len()))
+        && (be32(payload, 8) == Some(PREFIX) || be32(payload, 24) == Some(PREFIX))
+}
+
 /// A sequence of the version and a community, or what version 3 has in its place (RFC 1157 §4, RFC 3412 §6).
 fn is_snmp(payload: &[u8]) -> bool {
     let Some((0x30, len, content)) = ber(payload) else {
@@ -283,7 +332,7 @@ fn is_snmp(payload: &[u8]) -> bool {
         [2, 1, version, next, ..] => (*version, *next),
         _ => return false,
     };
-    len <= 0xffff && matches!((version, next), (0 | 1, 0x04) | (3, 0x30) | (2, 0xa1))
+    len <= 0xffff && matches!((version, next), (0..=2, 0x04) | (3, 0x30) | (2, 0xa1))
 }
 
 /// The lengths are fixed (WireGuard, §5.4).
@@ -313,26 +362,56 @@ fn is_tftp_request(payload: &[u8]) -> bool {
             .is_some_and(|mode| MODES.iter().any(|known| known.eq_ignore_ascii_case(mode)))
 }
 
-/// Code, number and length, and attributes that fill it (RFC 2865 §3, §5).
+/// Probes to the ports that nobody listens on: the number of the probe, how far it may go, its time, and nothing behind; or one
+/// byte over and over, or counting.
+fn is_traceroute(Ports(_, destination): Ports, payload: &[u8]) -> bool {
+    /// What the tools begin with, one port a probe: 30 hops of 3 probes, and some more.
+    const PROBED: std::ops::RangeInclusive<u16> = 33434..=33625;
+    let filled = |bytes: &[u8]| {
+        bytes.windows(2).all(|pair| pair.first() == pair.last())
+            || bytes
+                .windows(2)
+                .all(|pair| matches!(pair, [one, next] if one.wrapping_add(1) == *next))
+    };
+    PROBED.contains(&destination) && payload.get(12..).is_some_and(filled)
+}
+
+/// Whether it is one message from end to end: length, and attributes that fill it.
+fn is_whole_radius(payload: &[u8]) -> bool {
+    let is_code = matches!(payload, [1..=5 | 11..=13 | 40..=45, ..]);
+    if !is_code || be16(payload, 2).map(usize::from) != Some(payload.len()) {
+        return false;
+    }
+    let mut rest = payload.get(20..).unwrap_or_default();
+    let mut attributes = 0usize;
+    while let [kind, len, ..] = rest {
+        if *kind == 0 || *len < 2 {
+            return false;
+        }
+        let Some(behind) = rest.get(usize::from(*len)..) else {
+            return false;
+        };
+        rest = behind;
+        attributes = attributes.saturating_add(1);
+    }
+    rest.is_empty() && attributes >= 2
+}
+
+/// Code, number and length, and a first attribute (RFC 2865 §3, §5).
 fn is_radius(payload: &[u8]) -> bool {
     let Some(len @ 20..=4096) = be16(payload, 2) else {
         return false;
     };
-    // Behind the length there may be padding; a cut datagram is shorter.
-    let mut rest = payload
-        .get(20..usize::from(len).min(payload.len()))
-        .unwrap_or_default();
-    while let [_, attribute_len, ..] = rest {
-        if *attribute_len < 2 {
-            return false;
-        }
-        rest = rest.get(usize::from(*attribute_len)..).unwrap_or_default();
+    // Behind the length there may be padding; a cut datagram is shorter. Not every attribute is sound in the wild.
+    match payload.get(20..) {
+        Some([_, attribute_len, ..]) => *attribute_len >= 2,
+        Some(_) => len < 22,
+        None => false,
     }
-    true
 }
 
 /// Two numbers, version 1 or 2, and a length (RFC 7296 §3.1, RFC 2408 §3.1).
 fn is_ike(payload: &[u8]) -> bool {
     matches!(payload.get(17), Some(0x10..=0x12 | 0x20..=0x22))
-        && be32(payload, 24).is_some_and(|len| len >= 28 && len < 1 << 17)
+        && be32(payload, 24).is_some_and(|len| (28..1 << 17).contains(&len))
 }
