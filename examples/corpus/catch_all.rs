@@ -7,9 +7,6 @@ use serde_json::Value;
 
 use super::second::tshark;
 
-/// Whether this version tells protocols apart, so that the share has to stay below [`SHARE_MAX`].
-pub const PROTOCOLS_LANDED: bool = true;
-
 /// The share of flows that may be in the catch-all, in percent.
 pub const SHARE_MAX: f64 = 1.0;
 

@@ -192,7 +192,8 @@ fn key(kind: &str, name: &Value, fields: [&str; 4]) -> Key {
 fn comparable(kind: &str, name: &str) -> String {
     match kind {
         "tls_sni" | "http_user_agent" => name.to_owned(),
-        "http_host" | "http_connect" => without_port(name)
+        // The second tool ends a field at a byte of zero; ours shows it.
+        "http_host" | "http_connect" => without_port(name.split("\\x00").next().unwrap_or(name))
             .trim_end_matches('.')
             .to_ascii_lowercase(),
         _ if name == "<Root>" => String::new(),

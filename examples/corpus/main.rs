@@ -20,7 +20,7 @@ use std::sync::Arc;
 
 use attribution::{Judgement, Score, judge, told, truth};
 use avscope::attribute::Ruleset;
-use catch_all::{CatchAll, PROTOCOLS_LANDED, SHARE_MAX};
+use catch_all::{CatchAll, SHARE_MAX};
 use clap::Parser;
 use compare::{Comparison, KINDS, READ, captures, compare, file_name, is_held_out, percent};
 use replay::replay;
@@ -236,5 +236,5 @@ fn show_catch_all(catch_all: &CatchAll) -> bool {
     }
     let rest: usize = causes.iter().skip(40).map(|(_, flows)| **flows).sum();
     println!("  {rest:>6}  by other causes\n");
-    !PROTOCOLS_LANDED || share <= SHARE_MAX
+    share <= SHARE_MAX
 }

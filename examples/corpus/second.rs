@@ -75,6 +75,12 @@ pub fn opinion(
         Some([protocols, ..]) => class_of_protocols(protocols, layer),
         _ => "plain".to_owned(),
     };
+    // On a port that it does not know, SOCKS is seen once it is told.
+    let class = if class == "plain" && behind_socks(capture, &filter, key) {
+        "inside socks".to_owned()
+    } else {
+        class
+    };
     // A tool that was told of TLS by the port does not name what came before it in the stream: the tags do.
     let class = if class == "plain" && layer == "tls" {
         class_of_tags(truth)
@@ -99,6 +105,23 @@ pub fn opinion(
         class,
         said + &told.unwrap_or_default() + &doubts.concat(),
     )
+}
+
+/// Whether the frame lies behind a negotiation of SOCKS (RFC 1928 §3) between the same ports.
+fn behind_socks(capture: &Path, filter: &str, key: &Key) -> bool {
+    [key.2, key.4].into_iter().any(|port| {
+        let decode_as = format!("tcp.port=={port},socks");
+        // The answer that chooses a method: version 5 and the method, nothing else.
+        let negotiated = format!("tcp.port=={port} && tcp.len==2 && tcp.payload==05:00");
+        let rows = tshark(capture, &["-d", &decode_as], &negotiated, &["frame.number"]);
+        let protocols = tshark(capture, &["-d", &decode_as], filter, &["frame.protocols"]);
+        let is_socks = |rows: Vec<Vec<String>>| {
+            rows.concat()
+                .iter()
+                .any(|layers| layers.split(':').any(|layer| layer == "socks"))
+        };
+        rows.is_some_and(|rows| !rows.is_empty()) && protocols.is_some_and(is_socks)
+    })
 }
 
 /// What it reads once it is told that a port carries the layer.

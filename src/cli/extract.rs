@@ -27,7 +27,7 @@ use crate::store::PacketWriter;
     avscope extract --exposure 1f3870be274f6c49 -w proof.pcapng office.pcap\n  \
     avscope extract --flow 8443212291177339 --whole-flows -w flow.pcapng office.pcap\n\n\
     Give the same captures and options as to replay: the identifiers depend on them.\n\
-    The captures are read twice: once to find out which packets, once to copy them.\n\
+    The captures are read twice, once to find out which packets and once to copy them; for whole flows three times.\n\
     Exit code: 0 if packets were written, 1 if nothing has that identifier, 4 if part of the input could not be read."
 )]
 pub struct ExtractArgs {
@@ -61,6 +61,7 @@ pub fn run(args: &ExtractArgs) -> anyhow::Result<ExitCode> {
             .all(|path| path.as_os_str() != "-"),
         "standard input cannot be read twice: give a file"
     );
+    refuse_output(args)?;
     let configuration = args.captures.configuration(&args.captures.flags())?;
     let rules = args.captures.ruleset(&configuration)?;
     let settings = configuration.settings(rules)?;
@@ -85,6 +86,18 @@ pub fn run(args: &ExtractArgs) -> anyhow::Result<ExitCode> {
     } else {
         EXIT_OK
     }))
+}
+
+/// Before anything is read: reading takes long, and an output that cannot be is known at once.
+fn refuse_output(args: &ExtractArgs) -> anyhow::Result<()> {
+    if args.write.as_os_str() == "-" {
+        anyhow::ensure!(
+            !std::io::stdout().is_terminal(),
+            "a capture is not for a terminal: name a file, or redirect"
+        );
+        return Ok(());
+    }
+    refuse_to_overwrite(&args.write, &args.captures.paths, "--write")
 }
 
 /// Flows to cut out, and single frames that prove something about them.
@@ -165,13 +178,8 @@ fn copy(
     frames: &BTreeSet<u64>,
 ) -> anyhow::Result<u64> {
     let out: Box<dyn Write> = if args.write.as_os_str() == "-" {
-        anyhow::ensure!(
-            !std::io::stdout().is_terminal(),
-            "a capture is not for a terminal: name a file, or redirect"
-        );
         Box::new(std::io::stdout().lock())
     } else {
-        refuse_to_overwrite(&args.write, &args.captures.paths, "--write")?;
         let file = File::create(&args.write)
             .with_context(|| format!("cannot create {}", args.write.display()))?;
         Box::new(file)

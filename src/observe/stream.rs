@@ -1,13 +1,13 @@
 //! Segments of a TCP flow → what its client says in clear: the server name of a hello, HTTP requests, DNS messages.
 
 mod conversation;
+mod ordered;
 
-use self::conversation::{Conversation, Kind, State, conclude};
+use self::conversation::{Client, Conversation, Kind, NameServer, State, conclude};
 use super::Slab;
 use crate::decode::{Packet, TcpFlags};
 use crate::flow::{Delivery, Directed, FlowEntry, FlowFlags, StreamLimits};
 use crate::model::{AppProtocol, Carries, Coverage, Timestamp};
-use crate::protocol::Progress;
 use crate::protocol::dns;
 use crate::protocol::http1::{self, Request};
 use crate::protocol::recognise::{Transport, looks_random, recognise};
@@ -17,11 +17,6 @@ use crate::protocol::tls::{self, Look};
 const LOOKS_MAX: u8 = 8;
 /// Added to the looks of a flow whose client began with something that was not recognised; its server may still tell.
 const CLIENT_UNKNOWN: u8 = 0x80;
-/// So many segments behind a gap, and requests or questions are read on from behind it.
-const GAP_SEGMENTS_MAX: usize = 32;
-/// So long a gap is waited for: retransmissions have come by then.
-const GAP_NANOS_MAX: u64 = 1_000_000_000;
-
 /// Bounds of one shard.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct HandshakeLimits {
@@ -383,67 +378,21 @@ impl StreamReader {
         let held_before = open.held_bytes();
         let room = self.limits.bytes_max.saturating_sub(self.held_bytes);
         let Conversation {
-            stream,
-            parsers,
-            gap_since,
-            ..
+            stream, parsers, ..
         } = open;
-        let whole_room = room.saturating_add(held_before);
-        let limits = &self.limits.stream;
-        let mut delivery = stream.segment(
-            segment.sequence,
-            segment.payload,
-            limits,
-            room,
-            &mut |bytes| parsers.feed(entry, bytes, whole_room, show),
-        );
-        if parsers.reads_on_behind_gaps() {
-            let overdue = gap_since
-                .is_some_and(|since| segment.time.since(since).as_nanos() as u64 > GAP_NANOS_MAX);
-            if delivery == Delivery::NoRoom || stream.waiting() >= GAP_SEGMENTS_MAX || overdue {
-                while let Some(gap) = stream.gap() {
-                    self.counters.gaps = self.counters.gaps.saturating_add(1);
-                    parsers.lost(gap);
-                    stream.pass_over(gap, &mut |bytes| {
-                        parsers.feed(entry, bytes, whole_room, show);
-                    });
-                }
-            }
-            if delivery == Delivery::NoRoom {
-                // It lies beyond everything that waited: what is between is lost.
-                let ahead = segment.sequence.wrapping_sub(stream.next());
-                if ahead < 1 << 31 {
-                    parsers.lost(ahead);
-                    stream.reset(segment.sequence);
-                }
-                delivery = stream.segment(
-                    segment.sequence,
-                    segment.payload,
-                    limits,
-                    room,
-                    &mut |bytes| parsers.feed(entry, bytes, whole_room, show),
-                );
-            }
-            let end = segment.sequence.wrapping_add(segment.payload.len() as u32);
-            if segment.missing > 0 && stream.next() == end {
-                parsers.lost(segment.missing);
-                stream.pass_over(segment.missing, &mut |bytes| {
-                    parsers.feed(entry, bytes, whole_room, show);
-                });
-            }
-        }
-        *gap_since = match stream.waiting() {
-            0 => None,
-            _ => gap_since.or(Some(segment.time)),
+        let mut client = Client {
+            room: room
+                .saturating_add(held_before)
+                .saturating_sub(stream.held_bytes()),
+            parsers,
+            entry,
+            show,
         };
+        let gaps = &mut self.counters.gaps;
+        let delivery = stream.take(&segment, &self.limits.stream, room, gaps, &mut client);
         let (kind, state) = (parsers.kind, parsers.state);
-        self.held_bytes = self
-            .held_bytes
-            .saturating_sub(held_before)
-            .saturating_add(open.held_bytes());
-        if state == State::NoRoom || delivery == Delivery::NoRoom {
-            self.counters.refused_segments = self.counters.refused_segments.saturating_add(1);
-        }
+        let refused = u64::from(state == State::NoRoom || delivery == Delivery::NoRoom);
+        self.account(number, held_before, refused);
         match (kind, state) {
             (_, State::Done) => {
                 self.counters.reassembled = self.counters.reassembled.saturating_add(1);
@@ -493,33 +442,30 @@ impl StreamReader {
         let Conversation {
             answers, parsers, ..
         } = open;
-        let responses = &mut parsers.responses;
-        let mut in_step = true;
-        let delivery = answers.segment(
-            segment.sequence,
-            segment.payload,
-            &self.limits.stream,
-            room,
-            &mut |bytes| {
-                let mut each =
-                    |message: &[u8]| show(entry, Message::Dns(Directed::FromResponder, message));
-                in_step &= responses.feed(bytes, &mut each) != Progress::Mismatch;
-            },
-        );
-        if delivery == Delivery::NoRoom || !in_step {
-            // Answers begin anew with the next segment that looks like one.
-            open.answers_known = false;
-            open.parsers.responses.reset();
-            self.counters.gaps = self.counters.gaps.saturating_add(1);
-        }
-        let held = self
-            .conversations
-            .get_mut(number)
-            .map_or(0, |open| open.held_bytes());
+        let mut server = NameServer {
+            room: room
+                .saturating_add(held_before)
+                .saturating_sub(answers.held_bytes()),
+            parsers,
+            entry,
+            show,
+        };
+        let gaps = &mut self.counters.gaps;
+        let delivery = answers.take(&segment, &self.limits.stream, room, gaps, &mut server);
+        self.account(number, held_before, u64::from(delivery == Delivery::NoRoom));
+    }
+
+    /// What a conversation holds has changed; so many of its segments found no room, beside what its parsers dropped.
+    fn account(&mut self, number: u32, held_before: usize, refused: u64) {
+        let Some(open) = self.conversations.get_mut(number) else {
+            return;
+        };
+        let refused = refused.saturating_add(std::mem::take(&mut open.parsers.refused));
+        self.counters.refused_segments = self.counters.refused_segments.saturating_add(refused);
         self.held_bytes = self
             .held_bytes
             .saturating_sub(held_before)
-            .saturating_add(held);
+            .saturating_add(open.held_bytes());
     }
 
     fn give_up(&mut self, entry: &mut FlowEntry, place: &mut Option<u32>) {

@@ -1,63 +1,10 @@
 //! Law 4: frames cut at any length, changed at any byte, repeated or out of order cost a counter, never a panic.
 
-use std::path::PathBuf;
-
-use avscope::capture::{
-    CaptureError, FileReport, FrameBatch, FrameDescriptor, FrameStorage, LinkType, PacketSource,
-    SourceState,
-};
 use avscope::config::Limits;
-use avscope::model::Timestamp;
 use proptest::prelude::*;
 
-use super::support::{Run, Way, assert_conserved, pcaps, records, run_source};
-
-/// Frames from memory.
-struct Frames {
-    frames: std::vec::IntoIter<(u64, u32, Vec<u8>)>,
-    seq: u64,
-}
-
-impl PacketSource for Frames {
-    fn next_batch(&mut self, batch: &mut FrameBatch) -> Result<SourceState, CaptureError> {
-        batch.descriptors.clear();
-        let mut bytes = Vec::new();
-        for (nanos, wire_len, frame) in self.frames.by_ref().take(64) {
-            batch.descriptors.push(FrameDescriptor {
-                offset: bytes.len() as u64,
-                seq: self.seq,
-                timestamp: Timestamp::from_nanos(nanos),
-                stream_time: Timestamp::from_nanos(nanos),
-                captured_len: frame.len() as u32,
-                wire_len,
-                link_type: LinkType::ETHERNET,
-                scope: 0,
-            });
-            self.seq += 1;
-            bytes.extend(frame);
-        }
-        batch.storage = FrameStorage::Owned(bytes.into());
-        Ok(if batch.descriptors.is_empty() {
-            SourceState::End
-        } else {
-            SourceState::Filled
-        })
-    }
-}
-
-fn run_frames(frames: Vec<(u64, u32, Vec<u8>)>, way: &Way) -> Run {
-    let mut source = Frames {
-        frames: frames.into_iter(),
-        seq: 0,
-    };
-    run_source(&mut source, way, |source| {
-        vec![FileReport {
-            path: PathBuf::from("-"),
-            frames: source.seq,
-            ..FileReport::default()
-        }]
-    })
-}
+use super::frames::run_frames;
+use super::support::{Run, Way, assert_conserved, pcaps, records};
 
 /// The frames of the deliveries, at one time.
 fn frames() -> Vec<(u64, u32, Vec<u8>)> {

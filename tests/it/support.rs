@@ -10,7 +10,7 @@ use avscope::attribute::Ruleset;
 use avscope::capture::{CaptureFiles, PacketSource};
 use avscope::config::{self, Limits};
 use avscope::geo::{Countries, OperatorTable};
-use avscope::pipeline::{self, EventSink, Settings, conservation};
+use avscope::pipeline::{self, DnsLimits, EventSink, Settings, conservation};
 use avscope::report::{Summary, write_json};
 use avscope::store::{EventWriter, Names};
 use serde_json::Value;
@@ -75,6 +75,7 @@ pub struct Way {
     pub workers: usize,
     pub batch_frames: usize,
     pub limits: Limits,
+    pub dns: DnsLimits,
 }
 
 impl Default for Way {
@@ -83,6 +84,7 @@ impl Default for Way {
             workers: 1,
             batch_frames: 64,
             limits: Limits::default(),
+            dns: DnsLimits::default(),
         }
     }
 }
@@ -119,7 +121,12 @@ pub fn settings(way: &Way) -> Settings {
     // Parsed once: a run of a small capture takes less time than the rules.
     static RULES: OnceLock<Arc<Ruleset>> = OnceLock::new();
     let rules = Arc::clone(RULES.get_or_init(|| Arc::new(Ruleset::builtin().unwrap())));
-    config::offline(Some(way.workers), way.batch_frames, &way.limits, &[], rules).unwrap()
+    let limits = &way.limits;
+    let settings = config::offline(Some(way.workers), way.batch_frames, limits, &[], rules);
+    Settings {
+        dns: way.dns,
+        ..settings.unwrap()
+    }
 }
 
 /// Reads captures, in this order, and keeps everything that comes out.
@@ -139,8 +146,10 @@ pub fn run_source<S: PacketSource + Send>(
     way: &Way,
     reports: impl Fn(&S) -> Vec<avscope::capture::FileReport>,
 ) -> Run {
+    static OPERATORS: OnceLock<Arc<OperatorTable>> = OnceLock::new();
+    let operators = OPERATORS.get_or_init(|| Arc::new(OperatorTable::builtin().unwrap()));
+    let operators = Arc::clone(operators);
     let settings = settings(way);
-    let operators = Arc::new(OperatorTable::builtin().unwrap());
     let mut ledger = Ledger::new(
         Arc::clone(&settings.rules),
         Arc::new(Countries::Embedded),

@@ -82,8 +82,11 @@ fn count(capture: &Path, workers: usize) -> Counted {
     assert_eq!((names.refused, ledger.exposures().refused), (0, 0));
     let mut server_names = BTreeMap::new();
     for (row, sightings) in names.rows() {
-        assert_eq!(row.kind, EvidenceKind::TlsSni);
-        let sum: &mut (u64, u64) = server_names.entry(row.name.clone()).or_default();
+        if matches!(row.kind, EvidenceKind::HttpUri | EvidenceKind::HttpUserAgent) {
+            continue;
+        }
+        let name = format!("{} {}", row.kind, row.name);
+        let sum: &mut (u64, u64) = server_names.entry(name).or_default();
         *sum = (sum.0 + 1, sum.1 + sightings);
     }
     let mut bytes = ledger.bytes().clone();
@@ -170,18 +173,19 @@ fn agrees(truth: &Value, counted: &Counted, what: &str) {
         .as_array()
         .unwrap()
         .iter()
-        .filter(|count| count["kind"] == "tls_sni")
         .map(|count| {
             let flows = count["flows"].as_u64().unwrap();
-            (count["name"].as_str().unwrap().to_owned(), (flows, flows))
+            let text = |key: &str| count[key].as_str().unwrap();
+            (format!("{} {}", text("kind"), text("name")), (flows, flows))
         })
         .collect();
     assert_eq!(
         counted.server_names, server_names,
         "{what}: rows, sightings"
     );
+    let counters = counted.ledger.counters();
     assert_eq!(
-        counted.ledger.counters().names(),
+        counters.facts[EvidenceKind::TlsSni.index()],
         number("/tls_flows_with_sni"),
         "{what}"
     );

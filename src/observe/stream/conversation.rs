@@ -1,8 +1,9 @@
 //! The client's bytes of one flow, in order → messages, by the parser that its beginning asks for.
 
+use super::ordered::{Ordered, Side};
 use super::{Message, Segment, finish, settle};
-use crate::flow::{Directed, FlowEntry, FlowFlags, TcpStream};
-use crate::model::{AppProtocol, Coverage, Timestamp};
+use crate::flow::{Directed, FlowEntry, FlowFlags};
+use crate::model::{AppProtocol, Coverage};
 use crate::protocol::http1::{self, Request, RequestStream};
 use crate::protocol::tls::{self, HelloAssembler, ServerName};
 use crate::protocol::{Progress, dns};
@@ -12,13 +13,11 @@ const KEEP_BYTES: usize = 2 << 10;
 
 #[derive(Debug, Default)]
 pub(super) struct Conversation {
-    pub(super) stream: TcpStream,
+    pub(super) stream: Ordered,
     /// What a name server answers.
-    pub(super) answers: TcpStream,
+    pub(super) answers: Ordered,
     pub(super) answers_known: bool,
     pub(super) parsers: Parsers,
-    /// When the gap began that segments wait for.
-    pub(super) gap_since: Option<Timestamp>,
 }
 
 /// One of them reads the stream; the others keep their memory for another flow.
@@ -28,9 +27,21 @@ pub(super) struct Parsers {
     pub(super) state: State,
     pub(super) hello: HelloAssembler,
     pub(super) requests: RequestStream,
-    pub(super) questions: dns::StreamAssembler,
-    pub(super) responses: dns::StreamAssembler,
+    pub(super) questions: Messages,
+    pub(super) responses: Messages,
     pub(super) dns_port: bool,
+    /// Something of the client was lost.
+    pub(super) gaps: bool,
+    /// What was held had to be dropped, so many times.
+    pub(super) refused: u64,
+}
+
+/// DNS messages of one direction.
+#[derive(Debug, Default)]
+pub(super) struct Messages {
+    assembler: dns::StreamAssembler,
+    /// Bytes were lost: the next piece that can begin with a message is read on from.
+    out_of_step: bool,
 }
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -56,7 +67,6 @@ impl Conversation {
         self.stream.reset(start);
         self.answers.reset(segment.acknowledgment.unwrap_or(0));
         self.answers_known = segment.acknowledgment.is_some();
-        self.gap_since = None;
         self.parsers.reset(segment.is_dns_port());
     }
 
@@ -67,8 +77,8 @@ impl Conversation {
             self.answers.held_bytes(),
             parsers.hello.held_bytes(),
             parsers.requests.held_bytes(),
-            parsers.questions.held_bytes(),
-            parsers.responses.held_bytes(),
+            parsers.questions.assembler.held_bytes(),
+            parsers.responses.assembler.held_bytes(),
         ]
         .into_iter()
         .fold(0, usize::saturating_add)
@@ -79,8 +89,8 @@ impl Conversation {
         self.answers.shrink(KEEP_BYTES);
         self.parsers.hello.shrink(KEEP_BYTES);
         self.parsers.requests.shrink(KEEP_BYTES);
-        self.parsers.questions.shrink(KEEP_BYTES);
-        self.parsers.responses.shrink(KEEP_BYTES);
+        self.parsers.questions.assembler.shrink(KEEP_BYTES);
+        self.parsers.responses.assembler.shrink(KEEP_BYTES);
     }
 }
 
@@ -93,11 +103,8 @@ impl Parsers {
         self.questions.reset();
         self.responses.reset();
         self.dns_port = dns_port;
-    }
-
-    /// A hello that lacks a part is lost whole; requests and questions follow each other.
-    pub(super) fn reads_on_behind_gaps(&self) -> bool {
-        matches!(self.kind, Kind::Requests | Kind::Dns) && self.state == State::NeedMore
+        self.gaps = false;
+        self.refused = 0;
     }
 
     /// Takes the next bytes of the client.
@@ -125,13 +132,20 @@ impl Parsers {
                     // What follows is another conversation, with whom the request said.
                     self.requests.reset();
                     self.kind = Kind::Undecided;
+                } else if self.requests.held_bytes() > room {
+                    self.refused = self.refused.saturating_add(1);
+                    self.lost(1);
                 }
             }
             Kind::Dns => {
                 let mut each =
                     |message: &[u8]| show(entry, Message::Dns(Directed::FromInitiator, message));
-                if self.questions.feed(bytes, &mut each) == Progress::Mismatch {
-                    self.state = State::Mismatch;
+                match self.questions.feed(bytes, room, &mut each) {
+                    Fed::Taken => {}
+                    Fed::NoRoom => self.refused = self.refused.saturating_add(1),
+                    // Behind a gap it may only be out of step.
+                    Fed::Mismatch if self.gaps => {}
+                    Fed::Mismatch => self.state = State::Mismatch,
                 }
             }
         }
@@ -178,14 +192,107 @@ impl Parsers {
 
     /// So many bytes of the client will not come.
     pub(super) fn lost(&mut self, bytes: u32) {
+        self.gaps = true;
         match self.kind {
             Kind::Requests => {
                 // Out of step: the parser looks for the next request line.
                 let _ = self.requests.skip(u64::from(bytes));
             }
-            Kind::Dns => self.questions.reset(),
+            Kind::Dns => self.questions.lost(),
             Kind::Undecided | Kind::Hello => {}
         }
+    }
+}
+
+/// What became of bytes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Fed {
+    Taken,
+    /// What is held would need more than there is room for, and was dropped.
+    NoRoom,
+    /// No message begins where one should.
+    Mismatch,
+}
+
+impl Messages {
+    fn reset(&mut self) {
+        self.assembler.reset();
+        self.out_of_step = false;
+    }
+
+    fn lost(&mut self) {
+        self.assembler.reset();
+        self.out_of_step = true;
+    }
+
+    /// Takes the next bytes; `room` is what may be held.
+    fn feed(&mut self, bytes: &[u8], room: usize, each: &mut impl FnMut(&[u8])) -> Fed {
+        if self.out_of_step {
+            // A piece of two bytes or less would begin anything.
+            if bytes.len() <= 2 || !dns::looks_like_stream(bytes) {
+                return Fed::Taken;
+            }
+            self.out_of_step = false;
+        }
+        if self.assembler.feed(bytes, each) == Progress::Mismatch {
+            self.lost();
+            Fed::Mismatch
+        } else if self.assembler.held_bytes() > room {
+            self.lost();
+            Fed::NoRoom
+        } else {
+            Fed::Taken
+        }
+    }
+}
+
+/// The side of the client.
+pub(super) struct Client<'a, F> {
+    pub(super) parsers: &'a mut Parsers,
+    pub(super) entry: &'a mut FlowEntry,
+    pub(super) room: usize,
+    pub(super) show: &'a mut F,
+}
+
+impl<F: FnMut(&mut FlowEntry, Message<'_>)> Side for Client<'_, F> {
+    fn feed(&mut self, bytes: &[u8]) {
+        self.parsers.feed(self.entry, bytes, self.room, self.show);
+    }
+
+    fn lost(&mut self, bytes: u32) {
+        self.parsers.lost(bytes);
+    }
+
+    /// A hello that lacks a part is lost whole; requests and questions follow each other.
+    fn reads_on(&self) -> bool {
+        let parsers = &*self.parsers;
+        matches!(parsers.kind, Kind::Requests | Kind::Dns) && parsers.state == State::NeedMore
+    }
+}
+
+/// The side of a name server.
+pub(super) struct NameServer<'a, F> {
+    pub(super) parsers: &'a mut Parsers,
+    pub(super) entry: &'a mut FlowEntry,
+    pub(super) room: usize,
+    pub(super) show: &'a mut F,
+}
+
+impl<F: FnMut(&mut FlowEntry, Message<'_>)> Side for NameServer<'_, F> {
+    fn feed(&mut self, bytes: &[u8]) {
+        let (entry, show) = (&mut *self.entry, &mut *self.show);
+        let mut each = |message: &[u8]| show(entry, Message::Dns(Directed::FromResponder, message));
+        if self.parsers.responses.feed(bytes, self.room, &mut each) == Fed::NoRoom {
+            self.parsers.refused = self.parsers.refused.saturating_add(1);
+        }
+    }
+
+    fn lost(&mut self, _: u32) {
+        self.parsers.responses.lost();
+    }
+
+    fn reads_on(&self) -> bool {
+        true
     }
 }
 

@@ -7,6 +7,7 @@
 
 use bytemuck::Zeroable;
 
+use super::ordered::GAP_SEGMENTS_MAX;
 use super::*;
 use crate::decode::{IpHeader, IpVersion, TCP, TcpHeader};
 
@@ -238,4 +239,187 @@ fn a_tunnel_behind_connect_shows_whom_it_leads_to() {
         &hello,
     );
     assert_eq!(shown, ["example.org"]);
+}
+
+/// A flow whose beginning was seen, at number 0.
+fn begun() -> FlowEntry {
+    let mut entry = FlowEntry::zeroed();
+    entry.flags.set(FlowFlags::IN_USE);
+    entry.flags.set(FlowFlags::START_KNOWN);
+    entry.set_coverage(Coverage::NoPayload);
+    entry
+}
+
+/// Header and question of a DNS message, behind a length.
+fn message(len: u16) -> Vec<u8> {
+    let mut message = len.to_be_bytes().to_vec();
+    message.extend([0, 1, 1, 0, 0, 1, 0, 0, 0, 0, 0, 0, 1, b'a', 0, 0, 1, 0, 1]);
+    message
+}
+
+/// Segments of a stream that never comes to an end; the most that the reader holds meanwhile, and that is given back at last.
+fn most_held(
+    reader: &mut StreamReader,
+    port: u16,
+    pieces: impl Iterator<Item = Vec<u8>>,
+) -> (usize, usize) {
+    let (mut entry, mut place) = (begun(), None);
+    let (mut sequence, mut most, mut shown) = (0u32, 0, 0);
+    for piece in pieces {
+        if entry.flags.has(FlowFlags::INSPECTED) {
+            break;
+        }
+        let packet = Packet {
+            destination_port: port,
+            ..packet(sequence, &piece)
+        };
+        let direction = Directed::FromInitiator;
+        shown += show(reader, &mut entry, &mut place, direction, &packet, &piece).len();
+        sequence = sequence.wrapping_add(piece.len() as u32);
+        most = most.max(reader.held_bytes);
+    }
+    reader.close(place);
+    assert_eq!(reader.held_bytes, 0);
+    (most, shown)
+}
+
+/// A beginning, then the same again and again, in pieces of this size.
+fn endless(beginning: &[u8], again: &[u8], size: usize, len: usize) -> Vec<Vec<u8>> {
+    let stream: Vec<u8> = beginning
+        .iter()
+        .chain(again.iter().cycle())
+        .take(len)
+        .copied()
+        .collect();
+    stream.chunks(size).map(<[u8]>::to_vec).collect()
+}
+
+#[test]
+fn a_head_without_an_end_holds_no_more_than_a_head() {
+    let beginning = b"GET / HTTP/1.1\r\nHost: example.org\r\n";
+    for again in [&b"X: y\r\n"[..], b"aaaaaaaaaaaaaaaaaaaa"] {
+        for size in [1, 7, 1400] {
+            let mut reader = reader(1 << 20);
+            let pieces = endless(beginning, again, size, 200_000);
+            let (most, shown) = most_held(&mut reader, 80, pieces.into_iter());
+            assert!(most <= http1::HEAD_BYTES_MAX, "{size}: {most}");
+            assert_eq!(shown, 1, "what stands in the beginning is told");
+        }
+    }
+}
+
+#[test]
+fn lines_of_chunks_without_an_end_hold_nothing() {
+    let beginning = b"POST / HTTP/1.1\r\nHost: a.example\r\nTransfer-Encoding: chunked\r\n\r\n5;";
+    for size in [1, 1400] {
+        let mut reader = reader(1 << 20);
+        let pieces = endless(beginning, b"x=y;", size, 200_000);
+        let (most, shown) = most_held(&mut reader, 80, pieces.into_iter());
+        assert!(most <= beginning.len(), "{size}: {most}");
+        assert_eq!(shown, 1);
+    }
+}
+
+#[test]
+fn what_requests_and_messages_hold_counts_against_the_bytes_of_all() {
+    const ROOM: usize = 3000;
+    let request = b"GET / HTTP/1.1\r\nHost: example.org\r\n";
+    let message = [
+        &[0xff, 0xff, 0, 1, 1, 0, 0, 1, 0, 0, 0, 0, 0, 0][..],
+        &[1; 40],
+    ]
+    .concat();
+    for (port, beginning) in [(80, &request[..]), (53, &message)] {
+        for size in [1, 7, 900] {
+            let mut reader = reader(ROOM);
+            let pieces = endless(beginning, b"X: y\r\n", size, 200_000);
+            let (most, _) = most_held(&mut reader, port, pieces.into_iter());
+            assert!(most <= ROOM, "{port}, {size}: {most}");
+            assert!(reader.counters().refused_segments > 0, "{port}, {size}");
+        }
+    }
+}
+
+#[test]
+fn the_longest_message_over_tcp_is_read_and_given_back() {
+    let mut message = message(u16::MAX);
+    message.resize(2 + 65_535, 0);
+    for size in [1, 1400, 65_000] {
+        let mut reader = reader(1 << 20);
+        let pieces = message.chunks(size).map(<[u8]>::to_vec);
+        let (most, shown) = most_held(&mut reader, 53, pieces);
+        assert_eq!(shown, 1, "{size}");
+        assert!(most <= 2 + 65_535, "{size}: {most}");
+        assert_eq!(reader.counters().refused_segments, 0);
+    }
+}
+
+#[test]
+fn waiting_segments_of_many_flows_stay_below_the_bytes_of_all() {
+    const ROOM: usize = 20_000;
+    let mut reader = StreamReader::new(HandshakeLimits {
+        handshakes_max: 1000,
+        bytes_max: ROOM,
+        stream: StreamLimits::default(),
+    });
+    let request = b"GET / HTTP/1.1\r\nHost: example.org\r\nX: ";
+    let mut flows: Vec<_> = (0..200).map(|_| (begun(), None)).collect();
+    for round in 0..20u32 {
+        for (entry, place) in &mut flows {
+            // The beginning, and then everything but what comes next.
+            let (sequence, piece) = match round {
+                0 => (0, &request[..]),
+                _ => (100 + round * 300, &[b'a'; 200][..]),
+            };
+            from_client(&mut reader, entry, place, sequence, piece);
+            assert!(reader.held_bytes <= ROOM, "{}", reader.held_bytes);
+        }
+    }
+    // Where nothing more can wait, a gap is waited for no longer.
+    assert!(reader.counters().gaps > 0);
+    for (_, place) in flows {
+        reader.close(place);
+    }
+    assert_eq!(reader.held_bytes, 0);
+}
+
+#[test]
+fn answers_go_on_behind_one_that_never_comes() {
+    let (mut reader, mut entry, mut place) = (reader(1 << 20), begun(), None);
+    let message = message(19);
+    let on_port = |sequence, acknowledgment| Packet {
+        destination_port: 53,
+        tcp: TcpHeader {
+            acknowledgment,
+            ..packet(sequence, &message).tcp
+        },
+        ..packet(sequence, &message)
+    };
+    let asked = on_port(0, 700);
+    let direction = Directed::FromInitiator;
+    show(
+        &mut reader,
+        &mut entry,
+        &mut place,
+        direction,
+        &asked,
+        &message,
+    );
+    let mut shown = 0;
+    for number in 1..=GAP_SEGMENTS_MAX as u32 {
+        // The first answer, at 700, is lost.
+        let answer = on_port(700 + number * message.len() as u32, 21);
+        let direction = Directed::FromResponder;
+        shown += show(
+            &mut reader,
+            &mut entry,
+            &mut place,
+            direction,
+            &answer,
+            &message,
+        )
+        .len();
+    }
+    assert_eq!(shown, GAP_SEGMENTS_MAX);
+    assert_eq!(reader.counters().gaps, 1);
 }
