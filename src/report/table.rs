@@ -226,14 +226,18 @@ fn servers(exposure: &ExposureView) -> String {
     format!("{}: {operators}", countries.join(", "))
 }
 
+/// The strongest fact for each name, the strongest kinds first; the JSON lists all.
 fn evidence(exposure: &ExposureView) -> String {
-    let mut shown: Vec<String> = exposure
-        .evidence
+    let mut facts: Vec<_> = exposure.evidence.iter().collect();
+    facts.sort_by_key(|fact| fact.kind);
+    let mut names = std::collections::HashSet::new();
+    facts.retain(|fact| names.insert(&fact.value));
+    let mut shown: Vec<String> = facts
         .iter()
         .take(NAMES_SHOWN)
-        .map(|sighting| format!("{} {}", sighting.kind, sighting.value))
+        .map(|fact| format!("{} {}", fact.kind, fact.value))
         .collect();
-    let hidden = exposure.evidence.len().saturating_sub(NAMES_SHOWN);
+    let hidden = facts.len().saturating_sub(NAMES_SHOWN);
     if exposure.unlisted_sightings > 0 {
         shown.push(format!("and more than {hidden} other names"));
     } else if hidden > 0 {
