@@ -10,10 +10,10 @@ use super::{
     ByteLedger, DnsData, DnsTransaction, EventRef, EventRun, Exposures, FlowOpened, FlowReported,
     FrameRef, Judgement, MemoryLimits, MessageObserved, Resolved, ResolverMemory, Traffic, Weighed,
 };
-use crate::attribute::{RuleMatch, Ruleset};
+use crate::attribute::{RuleMatch, Ruleset, ValidityDate};
 use crate::flow::{Endpoint, FlowEndReason, FlowId, HomeNetworks};
 use crate::geo::{Countries, OperatorTable};
-use crate::model::{DnsOutcome, EvidenceKind, Locality};
+use crate::model::{DnsOutcome, EvidenceKind, Locality, Timestamp};
 
 /// What the ledger counts beside bytes.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -200,7 +200,7 @@ impl Ledger {
             };
             (kind, found.resolved.clone(), found.ambiguous)
         });
-        let network = self.network(opened.responder.ip());
+        let network = self.network(opened.responder.ip(), opened.frame.time);
         if resolved.is_some() || network.is_some() {
             let beside = Beside {
                 resolved,
@@ -290,7 +290,7 @@ impl Ledger {
         // Who asks for an integrator's name may be led to an engine vendor's: the first name of the chain that is known counts.
         let rule = transaction.rule.or_else(|| {
             records.iter().find_map(|record| match record.data {
-                DnsData::Name(alias) => self.rules.match_name(run.text(alias)),
+                DnsData::Name(alias) => self.match_name(run.text(alias), frame.time),
                 _ => None,
             })
         });
@@ -410,10 +410,26 @@ impl Ledger {
             .sighted(host, &sighting, &self.rules, Some(places));
     }
 
-    /// Whether an address lies in a network of a vendor: one that it documents, or one that it announces.
-    fn network(&self, address: IpAddr) -> Option<(EvidenceKind, RuleMatch)> {
-        let asn = self.operators.lookup(address).map(|operator| operator.asn);
-        self.rules.match_address(address, asn)
+    /// The rule that knew the name on that day.
+    fn match_name(&self, name: &[u8], time: Timestamp) -> Option<RuleMatch> {
+        if self.rules.has_dated_rules() {
+            let day = ValidityDate::of_unix_seconds(time.as_seconds());
+            self.rules.match_name_on(name, day)
+        } else {
+            self.rules.match_name(name)
+        }
+    }
+
+    /// Whether an address lay in a network of a vendor on that day: one that it documents, or one that it announces.
+    fn network(&self, address: IpAddr, time: Timestamp) -> Option<(EvidenceKind, RuleMatch)> {
+        let day = ValidityDate::of_unix_seconds(time.as_seconds());
+        let holds = |found: &RuleMatch| self.rules.holds(*found, day);
+        if let Some(found) = self.rules.match_network(address).filter(holds) {
+            return Some((EvidenceKind::IpPrefix, found));
+        }
+        let asn = self.operators.lookup(address)?.asn;
+        let found = self.rules.match_asn(asn).filter(holds)?;
+        Some((EvidenceKind::Asn, found))
     }
 
     /// The home side of a contact: the client, if it is home.

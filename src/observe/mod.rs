@@ -18,4 +18,6 @@ mod stream;
 pub use dns::{Arrival, DnsCounters, DnsReader, QuestionLimits, SeenFrame, Transaction};
 pub use names::{NameId, NamePool, TextKind};
 pub use slab::Slab;
-pub use stream::{HandshakeCounters, HandshakeLimits, Message, StreamReader, coverage_of, unrecognised};
+pub use stream::{
+    HandshakeCounters, HandshakeLimits, Message, StreamReader, coverage_of, unrecognised,
+};

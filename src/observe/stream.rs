@@ -44,7 +44,7 @@ pub struct HandshakeCounters {
 }
 
 /// Something that the client, or a name server, said.
-#[derive(Debug)]
+#[derive(Clone, Copy, Debug)]
 pub enum Message<'a> {
     /// The server name of a ClientHello.
     ServerName(&'a [u8]),

@@ -85,15 +85,7 @@ pub fn conservation(outcome: &Outcome, ledger: &Ledger, inputs: &[FileReport]) -
                 total: frames.outside_flow_bytes,
                 parts: vec![("in the account", outside.bytes())],
             },
-            Equation {
-                what: "questions to name services",
-                total: outcome.shards.dns.questions + outcome.shards.dns.unsolicited,
-                parts: DnsOutcome::ALL
-                    .iter()
-                    .map(|outcome| (outcome.as_str(), counters.dns[outcome.index()]))
-                    .chain([("asked again", outcome.shards.dns.repeated)])
-                    .collect(),
-            },
+            questions(outcome, ledger),
             Equation {
                 what: "bytes attributed",
                 total: attributed,
@@ -112,5 +104,18 @@ pub fn conservation(outcome: &Outcome, ledger: &Ledger, inputs: &[FileReport]) -
                     .collect(),
             },
         ],
+    }
+}
+
+/// Every question was told of with what became of it, or was part of one told of before.
+fn questions(outcome: &Outcome, ledger: &Ledger) -> Equation {
+    Equation {
+        what: "questions to name services",
+        total: outcome.shards.dns.questions + outcome.shards.dns.unsolicited,
+        parts: DnsOutcome::ALL
+            .iter()
+            .map(|outcome| (outcome.as_str(), ledger.counters().dns[outcome.index()]))
+            .chain([("asked again", outcome.shards.dns.repeated)])
+            .collect(),
     }
 }

@@ -17,7 +17,9 @@ use crate::flow::{
     Directed, FlowEndReason, FlowEntry, FlowFlags, FlowKey, FlowTable, Side, Update,
 };
 use crate::model::{AppProtocol, Coverage, Tick, Timestamp};
-use crate::observe::{DnsReader, HandshakeLimits, QuestionLimits, StreamReader, coverage_of, unrecognised};
+use crate::observe::{
+    DnsReader, HandshakeLimits, QuestionLimits, StreamReader, coverage_of, unrecognised,
+};
 use crate::protocol::recognise::{Transport, recognise};
 
 /// Datagrams of a flow that are looked at for what protocol it is.
@@ -260,21 +262,18 @@ fn read_datagram(
     let known = entry.app_protocol().or_else(|| {
         let (source, destination) = (packet.source_port, packet.destination_port);
         let found = recognise(Transport::Udp, source, destination, payload);
-        match found {
-            Some(protocol) => {
-                entry.set_app_protocol(protocol);
-                entry.set_coverage(coverage_of(protocol));
-            }
-            None => {
-                // One random datagram is enough; keep-alives between them are too short to look so.
-                if entry.coverage() != Coverage::OpaquePayload {
-                    entry.set_coverage(unrecognised(payload));
-                }
-                entry.looked_at = entry.looked_at.saturating_add(1);
-                if entry.looked_at >= DATAGRAM_LOOKS_MAX {
-                    entry.flags.set(FlowFlags::INSPECTED);
-                }
-            }
+        if let Some(protocol) = found {
+            entry.set_app_protocol(protocol);
+            entry.set_coverage(coverage_of(protocol));
+            return found;
+        }
+        // One random datagram is enough; keep-alives between them are too short to look so.
+        if entry.coverage() != Coverage::OpaquePayload {
+            entry.set_coverage(unrecognised(payload));
+        }
+        entry.looked_at = entry.looked_at.saturating_add(1);
+        if entry.looked_at >= DATAGRAM_LOOKS_MAX {
+            entry.flags.set(FlowFlags::INSPECTED);
         }
         found
     });

@@ -88,6 +88,10 @@ struct Tls<'a> {
 }
 
 #[derive(Serialize)]
+#[allow(
+    clippy::struct_field_names,
+    reason = "field names are those of the output"
+)]
 struct Http<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     hostname: Option<Cow<'a, str>>,

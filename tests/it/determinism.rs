@@ -2,13 +2,15 @@
 
 use std::path::{Path, PathBuf};
 
+use avscope::capture::{CaptureFiles, InputOptions};
 use avscope::config::Limits;
+use avscope::pipeline::DnsLimits;
 
 use super::generator::capture_generator::{
     generate,
     options::{Options, Shape},
 };
-use super::support::{Run, Way, assert_conserved, records, run};
+use super::support::{Run, Way, assert_conserved, pcaps, records, run, run_source};
 
 /// A capture of this shape in `folder`.
 fn capture(folder: &Path, shape: Shape, packets: Option<u64>, flows: Option<u64>) -> PathBuf {
@@ -210,6 +212,156 @@ fn captures_of_real_clients_do_not_show_the_workers_either() {
                 },
             );
             assert_same(&reference, &other, &path.display().to_string());
+        }
+    }
+}
+
+/// Every number of workers with every size of batch that differ in how work is dealt out.
+fn ways() -> impl Iterator<Item = (usize, usize)> {
+    [1, 2, 3, 4, 8]
+        .into_iter()
+        .flat_map(|workers| [1, 7, 64].map(|batch_frames| (workers, batch_frames)))
+}
+
+fn names_in_clear() -> Vec<PathBuf> {
+    ["", "-questions", "-answers"]
+        .map(|part| pcaps().join(format!("names-in-clear{part}.pcap")))
+        .into()
+}
+
+#[test]
+fn names_in_clear_do_not_show_workers_and_batches() {
+    for path in names_in_clear() {
+        let path = [path];
+        let reference = run(&path, &Way::default());
+        assert_conserved(&reference, "names in clear");
+        assert!(reference.report["name_services"]["by_outcome"].is_object());
+        for (workers, batch_frames) in ways() {
+            let way = Way {
+                workers,
+                batch_frames,
+                ..Way::default()
+            };
+            let what = format!("{} {way:?}", path[0].display());
+            assert_same(&reference, &run(&path, &way), &what);
+        }
+    }
+}
+
+#[test]
+fn sites_do_not_show_workers_and_batches() {
+    let run_sites = |way: &Way| {
+        let options = InputOptions {
+            site_from_path: true,
+            ..InputOptions::default()
+        };
+        let paths = [pcaps().join("multi-site")];
+        let mut source = CaptureFiles::with_options(&paths, &options).unwrap();
+        run_source(&mut source, way, |source| source.reports().to_vec())
+    };
+    let reference = run_sites(&Way::default());
+    assert_conserved(&reference, "sites");
+    assert_eq!(reference.source_reports.len(), 4);
+    for (workers, batch_frames) in ways() {
+        let way = Way {
+            workers,
+            batch_frames,
+            ..Way::default()
+        };
+        assert_same(&reference, &run_sites(&way), &format!("{way:?}"));
+    }
+}
+
+/// Between a question and its answer, between an answer and the flow to its address, inside of requests: everywhere.
+#[test]
+fn names_in_clear_may_be_cut_anywhere() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = &names_in_clear()[0];
+    let content = std::fs::read(path).unwrap();
+    let (header, records) = records(&content);
+    let reference = run(std::slice::from_ref(path), &Way::default());
+    let parts = |cuts: &[usize]| {
+        let ends = cuts.iter().copied().chain([records.len()]);
+        let mut from = 0;
+        let files: Vec<_> = ends
+            .map(|until| {
+                let part = folder.path().join(format!("{from:04}.pcap"));
+                let bytes = [header, &records[from..until].concat()].concat();
+                std::fs::write(&part, bytes).unwrap();
+                from = until;
+                part
+            })
+            .collect();
+        files
+    };
+    for at in 1..records.len() {
+        // Who does the work changes with the cut, so that every pair of both is not needed.
+        let way = Way {
+            workers: [1, 2, 3, 4, 8][at % 5],
+            batch_frames: [1, 7, 64][at % 3],
+            ..Way::default()
+        };
+        let what = format!("cut at {at}, {way:?}");
+        assert_same(&reference, &run(&parts(&[at]), &way), &what);
+    }
+    let every: Vec<_> = (1..records.len()).collect();
+    for workers in [1, 3] {
+        let way = Way {
+            workers,
+            ..Way::default()
+        };
+        assert_same(&reference, &run(&parts(&every), &way), "a frame a file");
+    }
+}
+
+/// Bounds of which the least that can be is far too little.
+fn least() -> Way {
+    Way {
+        limits: Limits {
+            flows_max: 1,
+            names_max: 1,
+            handshakes_max: 1,
+            handshake_bytes_max: 1,
+            exposures_max: 3,
+        },
+        dns: DnsLimits {
+            pending_max: 1,
+            pending_per_flow_max: 1,
+            memory_entries_max: 1,
+            ..DnsLimits::default()
+        },
+        ..Way::default()
+    }
+}
+
+#[test]
+fn where_questions_names_and_answers_have_no_room_nothing_shows_either() {
+    let folder = tempfile::tempdir().unwrap();
+    let office = capture(folder.path(), Shape::Office, Some(30_000), None);
+    for (path, small) in [(names_in_clear().remove(0), true), (office, false)] {
+        let path = [path];
+        let reference = run(&path, &least());
+        assert_conserved(&reference, "tables of one");
+        let report = &reference.report;
+        let number = |of: &serde_json::Value| of.as_u64().unwrap();
+        assert!(number(&report["flows"]["ended"]["lack_of_resources"]) > 0);
+        assert!(number(&report["name_services"]["forgotten"]) > 0);
+        assert!(number(&report["exposures_refused"]) > 0);
+        if small {
+            // Five questions on their way from one port; requests in pieces.
+            assert!(number(&report["name_services"]["by_outcome"]["unknown"]) > 0);
+            assert!(number(&report["name_services"]["refused"]) > 0);
+            assert!(number(&report["handshakes"]["refused_segments"]) > 0);
+        } else {
+            assert!(number(&report["flows"]["names_refused"]) > 0);
+        }
+        for (workers, batch_frames) in ways() {
+            let way = Way {
+                workers,
+                batch_frames,
+                ..least()
+            };
+            assert_same(&reference, &run(&path, &way), &format!("{way:?}"));
         }
     }
 }

@@ -111,13 +111,19 @@ pub fn write_pcap(path: &Path, frames: &[Frame]) {
     std::fs::write(path, bytes).unwrap();
 }
 
+/// Every line, taken apart.
+pub fn lines_of_text(text: &[u8]) -> Vec<Value> {
+    String::from_utf8_lossy(text)
+        .lines()
+        .map(|line| serde_json::from_str(line).unwrap())
+        .collect()
+}
+
 /// The lines of a kind that a run wrote.
 pub fn lines_of(run: &Run, kind: &str) -> Vec<Value> {
-    String::from_utf8_lossy(&run.events)
-        .lines()
-        .map(|line| serde_json::from_str::<Value>(line).unwrap())
-        .filter(|line| line["event_type"] == kind)
-        .collect()
+    let mut lines = lines_of_text(&run.events);
+    lines.retain(|line| line["event_type"] == kind);
+    lines
 }
 
 /// A frame with an IPv4 packet.

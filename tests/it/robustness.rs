@@ -3,7 +3,7 @@
 use avscope::config::Limits;
 use proptest::prelude::*;
 
-use super::frames::run_frames;
+use super::frames::{BEGIN, Frame, question, run_frames, udp};
 use super::support::{Run, Way, assert_conserved, pcaps, records};
 
 /// The frames of the deliveries, at one time.
@@ -116,4 +116,59 @@ proptest! {
         let four = run_frames(frames, &Way { workers: 4, ..Way::default() });
         prop_assert_eq!(one.events, four.events);
     }
+}
+
+/// Questions of one client that nobody answers, from these ports.
+fn questions(ports: impl Iterator<Item = u16>) -> Vec<Frame> {
+    let client = [192, 168, 1, 10];
+    (0..)
+        .zip(ports)
+        .map(|(number, port)| {
+            let name = format!("n{number}.example.org");
+            let message = question(number as u16, &name);
+            udp(BEGIN + number, (client, port), ([9, 9, 9, 9], 53), &message)
+        })
+        .collect()
+}
+
+#[test]
+fn a_flood_of_questions_costs_counters() {
+    let of = |run: &Run, what: &str| run.report["name_services"][what].as_u64().unwrap();
+    let outcome = |run: &Run, what: &str| {
+        run.report["name_services"]["by_outcome"][what]
+            .as_u64()
+            .unwrap()
+    };
+    // On one flow: as many as may wait in one.
+    let per_flow = Way::default().dns.pending_per_flow_max as u64;
+    let run = run_frames(questions((0..5000).map(|_| 5000)), &Way::default());
+    assert_eq!(of(&run, "questions"), 5000);
+    assert_eq!(outcome(&run, "unanswered"), per_flow);
+    assert_eq!(outcome(&run, "unknown"), 5000 - per_flow);
+    assert_eq!(of(&run, "refused"), 5000 - per_flow);
+    // On many flows: as many as may wait in all, divided among the shards.
+    let mut way = Way::default();
+    way.dns.pending_max = 640;
+    let run = run_frames(questions(10_000..20_000), &way);
+    assert_eq!(of(&run, "questions"), 10_000);
+    let waited = outcome(&run, "unanswered");
+    assert!((320..=640).contains(&waited), "{waited}");
+    assert_eq!(outcome(&run, "unknown"), 10_000 - waited);
+}
+
+#[test]
+fn names_that_point_at_themselves_are_malformed() {
+    let ends = (([192, 168, 1, 10], 5000), ([9, 9, 9, 9], 53));
+    let whole = question(1, "update.eset.com");
+    let mut frames = vec![udp(BEGIN, ends.0, ends.1, &whole)];
+    // A pointer in place of the second label: to itself, to the first label, ahead, beyond the end.
+    for target in [19u8, 12, 40, 200] {
+        let mut message = whole.clone();
+        message[19] = 0xc0;
+        message[20] = target;
+        frames.push(udp(BEGIN + u64::from(target), ends.0, ends.1, &message));
+    }
+    let run = run_frames(frames, &Way::default());
+    assert_eq!(run.report["name_services"]["malformed"], 4);
+    assert_eq!(run.report["name_services"]["questions"], 1);
 }

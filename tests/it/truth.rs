@@ -82,7 +82,10 @@ fn count(capture: &Path, workers: usize) -> Counted {
     assert_eq!((names.refused, ledger.exposures().refused), (0, 0));
     let mut server_names = BTreeMap::new();
     for (row, sightings) in names.rows() {
-        if matches!(row.kind, EvidenceKind::HttpUri | EvidenceKind::HttpUserAgent) {
+        if matches!(
+            row.kind,
+            EvidenceKind::HttpUri | EvidenceKind::HttpUserAgent
+        ) {
             continue;
         }
         let name = format!("{} {}", row.kind, row.name);

@@ -53,7 +53,7 @@ impl Ordered {
         let (sequence, payload) = (segment.sequence, segment.payload);
         let stream = &mut self.stream;
         let mut delivery = stream.segment(sequence, payload, limits, room, &mut |bytes| {
-            side.feed(bytes)
+            side.feed(bytes);
         });
         if side.reads_on() {
             let overdue = self
@@ -75,7 +75,7 @@ impl Ordered {
                     stream.reset(sequence);
                 }
                 delivery = stream.segment(sequence, payload, limits, room, &mut |bytes| {
-                    side.feed(bytes)
+                    side.feed(bytes);
                 });
             }
             let end = sequence.wrapping_add(payload.len() as u32);

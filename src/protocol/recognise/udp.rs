@@ -373,7 +373,7 @@ fn is_traceroute(Ports(_, destination): Ports, payload: &[u8]) -> bool {
                 .windows(2)
                 .all(|pair| matches!(pair, [one, next] if one.wrapping_add(1) == *next))
     };
-    PROBED.contains(&destination) && payload.get(12..).is_some_and(|rest| filled(rest))
+    PROBED.contains(&destination) && payload.get(12..).is_some_and(filled)
 }
 
 /// Whether it is one message from end to end: length, and attributes that fill it.
