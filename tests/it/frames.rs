@@ -25,7 +25,7 @@ pub const MILLISECOND: u64 = 1_000_000;
 
 /// Frames from memory.
 struct Frames {
-    frames: std::vec::IntoIter<Frame>,
+    left: std::vec::IntoIter<Frame>,
     latest: u64,
     seq: u64,
 }
@@ -34,7 +34,7 @@ impl PacketSource for Frames {
     fn next_batch(&mut self, batch: &mut FrameBatch) -> Result<SourceState, CaptureError> {
         batch.descriptors.clear();
         let mut bytes = Vec::new();
-        for (nanos, wire_len, frame) in self.frames.by_ref().take(64) {
+        for (nanos, wire_len, frame) in self.left.by_ref().take(64) {
             self.latest = self.latest.max(nanos);
             batch.descriptors.push(FrameDescriptor {
                 offset: bytes.len() as u64,
@@ -61,7 +61,7 @@ impl PacketSource for Frames {
 /// Runs frames through everything; law 1 is held to.
 pub fn run_frames(frames: Vec<Frame>, way: &Way) -> Run {
     let mut source = Frames {
-        frames: frames.into_iter(),
+        left: frames.into_iter(),
         latest: 0,
         seq: 0,
     };
