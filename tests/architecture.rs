@@ -198,6 +198,34 @@ fn every_import_follows_the_table() {
     }
 }
 
+/// Words in backquotes.
+fn quoted(text: &str) -> BTreeSet<&str> {
+    text.split('`').skip(1).step_by(2).collect()
+}
+
+#[test]
+fn the_page_shows_the_table() {
+    let page = std::fs::read_to_string(root().join("ARCHITECTURE.md")).unwrap();
+    let (_, table) = page
+        .split_once("| module | may import |\n|---|---|\n")
+        .unwrap();
+    let rows = table.lines().take_while(|line| line.starts_with('|'));
+    let mut shown = Vec::new();
+    for row in rows {
+        let columns: Vec<&str> = row.split('|').collect();
+        for module in quoted(columns[1]) {
+            shown.push((module, quoted(columns[2])));
+        }
+    }
+    shown.sort();
+    let mut held: Vec<_> = MAY_IMPORT
+        .iter()
+        .map(|(module, may)| (*module, may.iter().copied().collect()))
+        .collect();
+    held.sort();
+    assert_eq!(shown, held);
+}
+
 #[test]
 fn the_reader_of_imports_understands_their_forms() {
     let code = "use crate::flow::{A, b::C};\nuse crate::{model::X, decode::{Y, Z}};\nfn f() { crate::geo::g() }";

@@ -29,6 +29,10 @@ pub struct DnsCounters {
     pub repeated: u64,
     /// Messages that could not be read.
     pub malformed: u64,
+    /// Messages that end early or contradict themselves; what stood before that was read.
+    pub damaged: u64,
+    /// Records of answers beyond those kept.
+    pub answers_left_out: u64,
     /// Questions that had no room to wait; their outcome is unknown.
     pub refused: u64,
 }
@@ -133,6 +137,10 @@ impl DnsReader {
             self.counters.malformed = self.counters.malformed.saturating_add(1);
             return;
         }
+        let damaged = u64::from(self.message.damaged());
+        self.counters.damaged = self.counters.damaged.saturating_add(damaged);
+        let left_out = u64::from(self.message.answers_left_out());
+        self.counters.answers_left_out = self.counters.answers_left_out.saturating_add(left_out);
         self.time_out(place, arrival.now, show);
         if matches!(arrival.protocol, AppProtocol::Mdns | AppProtocol::Llmnr) {
             self.asked_of_all(arrival, show);

@@ -79,6 +79,8 @@ impl std::ops::AddAssign<&ShardCounters> for ShardCounters {
         sum.unsolicited += more.unsolicited;
         sum.repeated += more.repeated;
         sum.malformed += more.malformed;
+        sum.damaged += more.damaged;
+        sum.answers_left_out += more.answers_left_out;
         sum.refused += more.refused;
     }
 }

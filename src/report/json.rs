@@ -113,6 +113,8 @@ struct NameServices {
     unsolicited: u64,
     repeated: u64,
     malformed: u64,
+    damaged: u64,
+    answers_left_out: u64,
     refused: u64,
     forgotten: u64,
     by_outcome: BTreeMap<&'static str, u64>,
@@ -175,6 +177,8 @@ fn document(summary: &Summary) -> Document<'_> {
             unsolicited: summary.shards.dns.unsolicited,
             repeated: summary.shards.dns.repeated,
             malformed: summary.shards.dns.malformed,
+            damaged: summary.shards.dns.damaged,
+            answers_left_out: summary.shards.dns.answers_left_out,
             refused: summary.shards.dns.refused,
             forgotten: summary.answers_forgotten,
             by_outcome: DnsOutcome::ALL
