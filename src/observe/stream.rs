@@ -39,7 +39,7 @@ pub struct HandshakeCounters {
     pub refused_segments: u64,
     /// Given up: the beginning never came while the stream went on.
     pub given_up: u64,
-    /// Gaps in requests and questions that were passed over.
+    /// Gaps in requests, questions and answers that were passed over, or behind which something still waited when the flow ended.
     pub gaps: u64,
 }
 
@@ -155,6 +155,10 @@ impl StreamReader {
         let Some(number) = place else { return };
         if let Some(conversation) = self.conversations.get_mut(number) {
             self.held_bytes = self.held_bytes.saturating_sub(conversation.held_bytes());
+            self.counters.gaps = self
+                .counters
+                .gaps
+                .saturating_add(conversation.gaps_at_end());
             conversation.shrink();
         }
         self.conversations.give_back(number);

@@ -449,3 +449,15 @@ fn a_retransmission_closes_a_gap_and_a_second_without_it_ends_the_wait() {
         assert_eq!(run.report["handshakes"]["gaps"], gaps, "{pause} ms");
     }
 }
+
+/// Nobody can say in which frame a request is complete whose beginning never comes; that something was there is counted.
+#[test]
+fn what_still_waits_behind_a_gap_at_the_end_is_counted() {
+    let mut connection = Connection::open(BEGIN, CLIENT, WEB);
+    connection.ask(b"GET /1 HTTP/1.1\r\nHost: a.example\r\n\r\n", 1400);
+    connection.next.0 += 50;
+    connection.ask(b"GET /3 HTTP/1.1\r\nHost: a.example\r\n\r\n", 1400);
+    let run = run_frames(connection.close(), &Way::default());
+    assert_eq!(requests(&run), ["/1 a.example"]);
+    assert_eq!(run.report["handshakes"]["gaps"], 1);
+}

@@ -84,6 +84,16 @@ impl Conversation {
         .fold(0, usize::saturating_add)
     }
 
+    /// Gaps behind which requests, questions or answers wait that now nobody will read.
+    pub(super) fn gaps_at_end(&self) -> u64 {
+        let read_on = matches!(self.parsers.kind, Kind::Requests | Kind::Dns)
+            && self.parsers.state == State::NeedMore;
+        [&self.stream, &self.answers]
+            .into_iter()
+            .filter(|side| read_on && side.waits())
+            .count() as u64
+    }
+
     pub(super) fn shrink(&mut self) {
         self.stream.shrink(KEEP_BYTES);
         self.answers.shrink(KEEP_BYTES);

@@ -37,6 +37,11 @@ impl Ordered {
         self.stream.held_bytes()
     }
 
+    /// Whether segments wait for a gap to close.
+    pub(super) fn waits(&self) -> bool {
+        self.stream.waiting() > 0
+    }
+
     pub(super) fn shrink(&mut self, keep: usize) {
         self.stream.shrink(keep);
     }
