@@ -19,7 +19,7 @@ use crate::aggregate::{
 use crate::attribute::{EngineRelation, Ruleset};
 use crate::decode::{ICMP, ICMPV6, TCP, UDP};
 use crate::flow::{Endpoint, FlowEndReason, FlowId, FlowKey, FlowRecord};
-use crate::geo::{Countries, OperatorTable};
+use crate::geo::{Countries, Dataset, OperatorTable};
 use crate::model::{
     AppProtocol, Confidence, CountryCode, Coverage, DnsOutcome, EvidenceKind, Locality, Purpose,
     Timestamp, printable, rfc3339,
@@ -198,6 +198,7 @@ struct EngineOut<'a> {
 struct Server<'a> {
     country: Option<CountryCode>,
     country_dataset: String,
+    operator_dataset: String,
     operator: Option<&'a str>,
     operator_country: Option<CountryCode>,
 }
@@ -507,15 +508,17 @@ impl<W: Write> EventWriter<W> {
         let operator = self.operators.lookup(ip);
         Server {
             country: countries.lookup(ip),
-            country_dataset: format!(
-                "{} {}",
-                countries.dataset().name,
-                countries.dataset().build_date
-            ),
+            country_dataset: dated(countries.dataset()),
+            operator_dataset: dated(self.operators.dataset()),
             operator: operator.map(|operator| operator.name.as_str()),
             operator_country: operator.and_then(|operator| operator.country),
         }
     }
+}
+
+/// A table of addresses, and the day it was built.
+fn dated(dataset: &Dataset) -> String {
+    format!("{} {}", dataset.name, dataset.build_date)
 }
 
 fn write_line(buffer: &mut Vec<u8>, line: &Line<'_>) -> std::io::Result<()> {
