@@ -73,11 +73,11 @@ pub struct CaptureArgs {
     #[arg(long, value_name = "N", hide_short_help = true)]
     pub names_max: Option<usize>,
 
-    /// TLS handshakes put together at a time.
+    /// Streams of clients being read at a time: TLS handshakes in pieces, HTTP requests, DNS over TCP.
     #[arg(long, value_name = "N", hide_short_help = true)]
     pub handshakes_max: Option<usize>,
 
-    /// Bytes that handshakes being put together may hold.
+    /// Bytes that those streams may hold.
     #[arg(long, value_name = "BYTES", hide_short_help = true)]
     pub handshake_bytes_max: Option<usize>,
 

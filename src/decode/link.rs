@@ -27,8 +27,23 @@ pub(super) struct Network {
     pub expected: Option<IpVersion>,
 }
 
-/// Finds the network layer, or says what the frame is instead.
+/// IP directly behind the addresses of Ethernet; `None` for everything else.
 #[inline]
+pub(super) fn plain_ethernet(raw: &RawPacket<'_>) -> Option<Network> {
+    const ADDRESSES_LEN: usize = 12;
+    if raw.link_type != LinkType::ETHERNET {
+        return None;
+    }
+    let version = match u16::from_be_bytes(bytes_at(raw.data, ADDRESSES_LEN)?) {
+        IPV4 => IpVersion::V4,
+        IPV6 => IpVersion::V6,
+        _ => return None,
+    };
+    Some(network(ADDRESSES_LEN.saturating_add(2), 0, version))
+}
+
+/// Finds the network layer, or says what the frame is instead.
+#[inline(never)]
 pub(super) fn network_layer(raw: &RawPacket<'_>) -> Result<Network, Decoded> {
     match raw.link_type {
         LinkType::ETHERNET => by_ether_type(raw.data, 12),
@@ -45,6 +60,7 @@ pub(super) fn network_layer(raw: &RawPacket<'_>) -> Result<Network, Decoded> {
     }
 }
 
+#[cold]
 fn rare(data: &[u8], link_type: LinkType) -> Result<Network, Decoded> {
     match link_type {
         LinkType::NULL | LinkType::LOOP => serial::loopback(data),

@@ -165,14 +165,15 @@ pub enum Decoded {
 /// Decodes one frame.
 #[inline]
 pub fn decode(raw: &RawPacket<'_>) -> Decoded {
-    match link::network_layer(raw) {
-        Ok(link::Network {
-            start,
-            vlan,
-            expected,
-        }) => network::decode(raw, start, vlan, expected),
-        Err(outcome) => outcome,
-    }
+    // Untagged Ethernet is what nearly all frames are: it is told here, and everything else out of the way.
+    let network = match link::plain_ethernet(raw) {
+        Some(network) => network,
+        None => match link::network_layer(raw) {
+            Ok(network) => network,
+            Err(outcome) => return outcome,
+        },
+    };
+    network::decode(raw, network.start, network.vlan, network.expected)
 }
 
 /// Decodes any bytes under every link type that is read, and checks what comes out: the target that fuzzing calls.

@@ -184,30 +184,31 @@ impl OperatorTable {
         let mut networks = Vec::new();
         for (position, entry) in raw.operator.into_iter().enumerate() {
             let asn = *entry.asn.get_ref();
-            let line = line_of(text, entry.asn.span().start);
+            // Counted for an error alone: the text is long and has many entries.
+            let line = || line_of(text, entry.asn.span().start);
             let file = || file.to_owned();
             if !numbers.insert(asn) {
                 return Err(OperatorError::RepeatedOperator {
                     file: file(),
-                    line,
+                    line: line(),
                     asn,
                 });
             }
             if entry.country.is_some() != entry.country_basis.is_some() {
                 return Err(OperatorError::CountryWithoutBasis {
                     file: file(),
-                    line,
+                    line: line(),
                     asn,
                 });
             }
             for prefix in &entry.prefixes {
-                let line = line_of(text, prefix.span().start);
-                let network = parse_network(file(), line, prefix.get_ref())?;
+                let line = || line_of(text, prefix.span().start);
+                let network = parse_network(file, line, prefix.get_ref())?;
                 if let Some(asn) = owners.insert(network, asn) {
                     let prefix = network;
                     return Err(OperatorError::RepeatedPrefix {
                         file: file(),
-                        line,
+                        line: line(),
                         prefix,
                         asn,
                     });
@@ -265,17 +266,24 @@ impl OperatorTable {
     }
 }
 
-fn parse_network(file: String, line: usize, prefix: &str) -> Result<IpNet, OperatorError> {
+fn parse_network(
+    file: impl Fn() -> String,
+    line: impl Fn() -> usize,
+    prefix: &str,
+) -> Result<IpNet, OperatorError> {
     let Ok(network) = prefix.parse::<IpNet>() else {
-        let prefix = prefix.to_owned();
-        return Err(OperatorError::NotANetwork { file, line, prefix });
+        return Err(OperatorError::NotANetwork {
+            file: file(),
+            line: line(),
+            prefix: prefix.to_owned(),
+        });
     };
     if network.trunc() == network {
         Ok(network)
     } else {
         Err(OperatorError::HostBits {
-            file,
-            line,
+            file: file(),
+            line: line(),
             prefix: network,
             network: network.trunc(),
         })
