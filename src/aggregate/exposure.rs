@@ -239,14 +239,22 @@ impl Exposures {
 impl Exposure {
     /// Whether nothing but questions for names was seen: the vendor's servers may never have been reached.
     pub fn is_only_asked_for(&self) -> bool {
-        self.purposes
-            .values()
-            .all(|contacts| contacts.contacts == 0)
+        let mut asked = false;
+        for contacts in self.purposes.values() {
+            if contacts.contacts > 0 {
+                return false;
+            }
+            asked |= contacts.questions > 0;
+        }
+        asked
     }
 
     /// Lists the sighting if it is the first of its name.
     fn list(&mut self, sighting: &Sighting<'_>) {
-        let known = |sample: &Sample| sample.name == sighting.name && sample.kind == sighting.kind;
+        // Resolvers vary the case of names against forgers.
+        let known = |sample: &Sample| {
+            sample.kind == sighting.kind && sample.name.eq_ignore_ascii_case(sighting.name)
+        };
         if self.samples.iter().any(known) {
             return;
         }

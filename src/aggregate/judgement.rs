@@ -23,6 +23,8 @@ pub struct Weighed {
     pub ech_offered: bool,
     /// Another name with another verdict may be meant as well.
     pub ambiguous: bool,
+    /// It rests on an answer whose question was not seen: anybody can send one.
+    unsolicited: bool,
 }
 
 /// What was made of the last event. Reused from event to event: clearing keeps the memory.
@@ -77,6 +79,7 @@ impl Judgement {
                 frame: fact.frame,
                 ech_offered: fact.ech_offered,
                 ambiguous: false,
+                unsolicited: false,
             };
             self.add(weighed, run.text(fact.text), rules);
         }
@@ -88,7 +91,7 @@ impl Judgement {
         self.text.extend_from_slice(text);
         let confidence = fact.rule.map(|found| {
             let confidence = rules.confidence(found.rule, fact.kind);
-            if fact.ambiguous {
+            if fact.ambiguous || fact.unsolicited {
                 Confidence::Low
             } else {
                 confidence
@@ -116,6 +119,8 @@ impl Judgement {
             .map(|(position, _)| position);
         self.coverage = coverage.map(|own| match self.deciding {
             Some(_) => Coverage::Attributed,
+            // Whatever the flow showed that was known is no longer there to be named.
+            None if own == Coverage::Attributed => Coverage::NamedNotSecurity,
             None => own,
         });
     }
@@ -137,6 +142,15 @@ impl Weighed {
             frame,
             ech_offered: false,
             ambiguous,
+            unsolicited: false,
+        }
+    }
+
+    /// The same, and whether it rests on an answer whose question was not seen.
+    pub(super) const fn answered_unasked(self, unsolicited: bool) -> Self {
+        Self {
+            unsolicited,
+            ..self
         }
     }
 }

@@ -13,7 +13,7 @@ use super::{
 use crate::attribute::{RuleMatch, Ruleset, ValidityDate};
 use crate::flow::{Endpoint, FlowEndReason, FlowId, HomeNetworks};
 use crate::geo::{Countries, OperatorTable};
-use crate::model::{DnsOutcome, EvidenceKind, Locality, Timestamp};
+use crate::model::{AppProtocol, Confidence, DnsOutcome, EvidenceKind, Locality, Timestamp};
 
 /// What the ledger counts beside bytes.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -216,8 +216,9 @@ impl Ledger {
         self.judgement
             .add_own(run.facts(observed.facts), run, &self.rules);
         self.judgement.decide(None);
-        let deciding = self.judgement.deciding().map(|fact| fact.kind);
-        for fact in run.facts(observed.facts) {
+        let facts = run.facts(observed.facts);
+        let via_proxy = is_for_a_proxy(observed, run);
+        for fact in facts {
             self.counters.facts[fact.kind.index()] += 1;
             let Some(rule) = fact.rule else { continue };
             self.counters.facts_attributed[fact.kind.index()] += 1;
@@ -225,7 +226,17 @@ impl Ledger {
                 self.counters.attributed_without_home += 1;
                 continue;
             };
-            let counts = if deciding == Some(fact.kind) {
+            // One message is one contact for everyone whom it shows, by the strongest of the facts that show them.
+            let strongest = facts
+                .iter()
+                .filter(|other| {
+                    other
+                        .rule
+                        .is_some_and(|other| is_one_exposure(&self.rules, other, rule))
+                })
+                .map(|other| other.kind)
+                .min();
+            let counts = if strongest == Some(fact.kind) {
                 Counts::Contact
             } else {
                 Counts::Nothing
@@ -243,9 +254,9 @@ impl Ledger {
                 confidence: self.rules.confidence(rule.rule, fact.kind),
                 counts,
             };
-            let places = places(&self.countries, &self.operators, observed.server.ip());
-            self.exposures
-                .sighted(host, &sighting, &self.rules, Some(places));
+            let places = (!via_proxy)
+                .then(|| places(&self.countries, &self.operators, observed.server.ip()));
+            self.exposures.sighted(host, &sighting, &self.rules, places);
         }
     }
 
@@ -254,7 +265,9 @@ impl Ledger {
         self.counters.dns[transaction.outcome.index()] += 1;
         self.counters.facts[kind.index()] += 1;
         let name = run.text(transaction.name);
-        let asked = Weighed::beside(kind, transaction.rule, transaction.frame(), false);
+        let unsolicited = transaction.query.is_none();
+        let asked = Weighed::beside(kind, transaction.rule, transaction.frame(), false)
+            .answered_unasked(unsolicited);
         self.judgement.add(asked, name, &self.rules);
         self.judgement.decide(None);
         self.remember(transaction, run);
@@ -274,7 +287,11 @@ impl Ledger {
             first_seq: transaction.first_seq,
             server: transaction.server.address,
             ech_offered: false,
-            confidence: self.rules.confidence(rule.rule, kind),
+            confidence: if unsolicited {
+                Confidence::Low
+            } else {
+                self.rules.confidence(rule.rule, kind)
+            },
             counts: Counts::Question,
         };
         self.exposures.sighted(host, &sighting, &self.rules, None);
@@ -288,15 +305,25 @@ impl Ledger {
         };
         let records = run.records(transaction.answers);
         // Who asks for an integrator's name may be led to an engine vendor's: the first name of the chain that is known counts.
-        let rule = transaction.rule.or_else(|| {
+        // That name is the evidence: the rules say the same of it whenever they are asked.
+        let asked = run.text(transaction.name);
+        let alias = || {
             records.iter().find_map(|record| match record.data {
-                DnsData::Name(alias) => self.match_name(run.text(alias), frame.time),
+                DnsData::Name(alias) => {
+                    let alias = run.text(alias);
+                    Some((alias, self.match_name(alias, frame.time)?))
+                }
                 _ => None,
             })
-        });
+        };
+        let (name, rule) = match transaction.rule {
+            Some(rule) => (asked, Some(rule)),
+            None => alias().map_or((asked, None), |(alias, rule)| (alias, Some(rule))),
+        };
         let resolved = Resolved {
-            name: run.text(transaction.name).to_vec(),
+            name: name.to_vec(),
             rule,
+            unsolicited: transaction.query.is_none(),
             frame,
             flow: transaction.flow,
         };
@@ -366,7 +393,8 @@ impl Ledger {
         judgement.add_own(run.facts(reported.facts), run, rules);
         if let Some(beside) = self.beside.get(&reported.record.id) {
             if let Some((kind, resolved, ambiguous)) = &beside.resolved {
-                let fact = Weighed::beside(*kind, resolved.rule, resolved.frame, *ambiguous);
+                let fact = Weighed::beside(*kind, resolved.rule, resolved.frame, *ambiguous)
+                    .answered_unasked(resolved.unsolicited);
                 judgement.add(fact, &resolved.name, rules);
             }
             if let Some((kind, rule)) = beside.network {
@@ -400,7 +428,7 @@ impl Ledger {
             first_seq: record.first_seq,
             server: record.responder.address,
             ech_offered: false,
-            confidence: fact.confidence.unwrap_or(crate::model::Confidence::Low),
+            confidence: fact.confidence.unwrap_or(Confidence::Low),
             counts: Counts::Contact,
         };
         self.counters.facts[fact.kind.index()] += 1;
@@ -438,6 +466,24 @@ impl Ledger {
             .contains(&client.address)
             .then_some((scope, client.address))
     }
+}
+
+/// Whether two rules lead to one line of the exposures.
+fn is_one_exposure(rules: &Ruleset, one: RuleMatch, other: RuleMatch) -> bool {
+    let (one, other) = (rules.rule(one.rule), rules.rule(other.rule));
+    one.vendor == other.vendor
+        && one.product == other.product
+        && one.engine.map(|engine| engine.vendor) == other.engine.map(|engine| engine.vendor)
+}
+
+/// Whether the server is a proxy, which says nothing about where the named host stands (RFC 9112 §3.2.2, §3.2.3).
+fn is_for_a_proxy(observed: &MessageObserved, run: &EventRun) -> bool {
+    observed.app_protocol == AppProtocol::Http
+        && (run.text(observed.method) == b"CONNECT"
+            || run
+                .text(observed.target)
+                .get(..7)
+                .is_some_and(|scheme| scheme.eq_ignore_ascii_case(b"http://")))
 }
 
 fn places<'a>(countries: &Countries, operators: &'a OperatorTable, address: IpAddr) -> Places<'a> {

@@ -33,12 +33,14 @@ pub struct Resolved {
     pub frame: FrameRef,
     /// The flow of the answer.
     pub flow: FlowId,
+    /// Nobody was seen to ask.
+    pub unsolicited: bool,
 }
 
 /// What is remembered of an address.
 #[derive(Clone, Copy, Debug)]
 pub struct Remembered<'a> {
-    /// The name last resolved to it.
+    /// The name last resolved to it; of two that hold at the same time, the one that a rule knows.
     pub resolved: &'a Resolved,
     /// The same client resolved it, not somebody else.
     pub own: bool,
@@ -101,7 +103,7 @@ impl ResolverMemory {
             None => (self.by_anybody.get(&(scope, address), at)?, false),
         };
         Some(Remembered {
-            resolved: &entry.resolved,
+            resolved: entry.resolved_at(at),
             own,
             ambiguous: entry.ambiguous_until >= at,
         })
@@ -125,6 +127,17 @@ struct Entry {
     until: Timestamp,
     /// So long another name with another verdict may be meant as well.
     ambiguous_until: Timestamp,
+    /// A name that a rule knows and that was resolved before, while it holds.
+    known: Option<(Arc<Resolved>, Timestamp)>,
+}
+
+impl Entry {
+    fn resolved_at(&self, at: Timestamp) -> &Resolved {
+        match &self.known {
+            Some((known, until)) if self.resolved.rule.is_none() && *until >= at => known,
+            _ => &self.resolved,
+        }
+    }
 }
 
 /// A bounded map; when it is full, what was put first goes first.
@@ -158,6 +171,9 @@ impl<K: Copy + Eq + Hash> Recent<K> {
                 != resolved.rule.map(|found| found.rule);
             if other_verdict && entry.until >= at {
                 entry.ambiguous_until = entry.ambiguous_until.max(entry.until);
+                if entry.resolved.rule.is_some() {
+                    entry.known = Some((Arc::clone(&entry.resolved), entry.until));
+                }
             }
             // A repeated answer keeps its place in the queue: the queue stays as long as the map.
             entry.until = entry.until.max(until);
@@ -174,6 +190,7 @@ impl<K: Copy + Eq + Hash> Recent<K> {
                 resolved: Arc::clone(resolved),
                 until,
                 ambiguous_until: Timestamp::default(),
+                known: None,
             },
         );
     }
@@ -222,6 +239,7 @@ mod tests {
     fn resolved(name: &str, rule: Option<u32>, seconds: u64) -> Resolved {
         Resolved {
             name: name.into(),
+            unsolicited: false,
             rule: rule.map(|rule| RuleMatch {
                 rule: RuleId(rule),
                 pattern: 0,
@@ -314,7 +332,7 @@ mod tests {
         );
         assert_eq!(
             name(&memory, CLIENT, 20),
-            Some(("cdn.example".into(), true, true))
+            Some(("vendor.example".into(), true, true))
         );
         assert_eq!(
             name(&memory, CLIENT, 205),

@@ -246,6 +246,7 @@ fn name_services(summary: &Summary, samples: &mut Samples) {
     }
     for (kind, count) in [
         ("unsolicited", dns.unsolicited),
+        ("unsolicited_left_out", dns.unsolicited_left_out),
         ("repeated", dns.repeated),
         ("malformed", dns.malformed),
         ("refused", dns.refused),

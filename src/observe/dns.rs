@@ -25,6 +25,8 @@ pub struct DnsCounters {
     pub questions: u64,
     /// Responses whose question was not seen.
     pub unsolicited: u64,
+    /// Those of them that are not told, as the flow shows the client: second copies, late ones, forged ones.
+    pub unsolicited_left_out: u64,
     /// Questions asked again before they were answered: part of the first one's transaction.
     pub repeated: u64,
     /// Messages that could not be read.
@@ -78,6 +80,8 @@ pub struct Arrival<'a> {
     pub protocol: AppProtocol,
     /// The frame that completed it.
     pub frame: SeenFrame,
+    /// Whether the flow has shown packets from the client's side.
+    pub client_seen: bool,
     /// Stream time.
     pub now: Timestamp,
 }
@@ -251,6 +255,12 @@ impl DnsReader {
                 self.pending = self.pending.saturating_sub(1);
             } else {
                 self.counters.unsolicited = self.counters.unsolicited.saturating_add(1);
+                // Where the client is seen, its question would have been: this is a second copy, too late, or forged.
+                if arrival.client_seen {
+                    self.counters.unsolicited_left_out =
+                        self.counters.unsolicited_left_out.saturating_add(1);
+                    continue;
+                }
             }
             show(&Transaction {
                 name: question.name,
@@ -351,6 +361,8 @@ fn outcome(message: &Message) -> DnsOutcome {
             }
             match (addresses, nowhere, others) {
                 (0, 0, 0) if message.truncated() => DnsOutcome::Truncated,
+                // What was cut away may have been the answer.
+                (0, _, 0) if message.damaged() => DnsOutcome::Unknown,
                 (0, 0, 0) => DnsOutcome::NoData,
                 (0, 1.., 0) => DnsOutcome::Sinkholed,
                 _ => DnsOutcome::Answered,

@@ -115,7 +115,13 @@ fn questions(outcome: &Outcome, ledger: &Ledger) -> Equation {
         parts: DnsOutcome::ALL
             .iter()
             .map(|outcome| (outcome.as_str(), ledger.counters().dns[outcome.index()]))
-            .chain([("asked again", outcome.shards.dns.repeated)])
+            .chain([
+                ("asked again", outcome.shards.dns.repeated),
+                (
+                    "answered unasked and left out",
+                    outcome.shards.dns.unsolicited_left_out,
+                ),
+            ])
             .collect(),
     }
 }

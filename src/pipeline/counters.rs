@@ -78,6 +78,7 @@ impl std::ops::AddAssign<&ShardCounters> for ShardCounters {
         sum.questions += more.questions;
         sum.unsolicited += more.unsolicited;
         sum.repeated += more.repeated;
+        sum.unsolicited_left_out += more.unsolicited_left_out;
         sum.malformed += more.malformed;
         sum.damaged += more.damaged;
         sum.answers_left_out += more.answers_left_out;

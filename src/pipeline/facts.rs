@@ -161,6 +161,14 @@ impl<'a> Telling<'a> {
                 hash: frame.hash,
                 time: frame.time,
             },
+            // In a stream copies are gone already, and a question may have been in a segment that was lost.
+            client_seen: entry.key.protocol() == UDP && {
+                let [from_initiator, from_responder] = entry.counters().packets;
+                match direction {
+                    Directed::FromInitiator => from_responder > 0,
+                    Directed::FromResponder => from_initiator > 0,
+                }
+            },
             now: self.task.stream_time,
         };
         let (facts, events, task, part) = (
@@ -517,9 +525,14 @@ impl FlowFacts {
     fn sight(&mut self, entry: &mut FlowEntry, sighting: Sighting) {
         let detail = self.detail(entry).unwrap_or_default();
         let mut at = detail.facts.map(|(first, _)| first);
-        let mut known = false;
+        let (mut known, mut unknown) = (false, None);
         while let Some(other) = at.and_then(|at| self.sightings.get(at)) {
-            known |= other.kind == sighting.kind && other.name == sighting.name;
+            known |= other.kind == sighting.kind
+                && other.name == sighting.name
+                && sighting.name.is_some();
+            if other.rule.is_none() {
+                unknown = at;
+            }
             at = other.next;
         }
         let is_mark = sighting.rule.is_none()
@@ -529,7 +542,18 @@ impl FlowFacts {
             );
         let most = if is_mark { MARKS_MAX } else { FACTS_MAX };
         if known || detail.facts_kept >= most {
-            if let Some(name) = sighting.name {
+            // What a rule knows takes the place of the latest that none knows: a proxy may be asked for many others first.
+            let place = unknown
+                .filter(|_| !known && sighting.rule.is_some())
+                .and_then(|place| self.sightings.get_mut(place));
+            let dropped = match place {
+                Some(place) => {
+                    let next = place.next;
+                    std::mem::replace(place, Sighting { next, ..sighting }).name
+                }
+                None => sighting.name,
+            };
+            if let Some(name) = dropped {
                 self.names.release(name);
             }
             if !known {

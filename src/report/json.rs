@@ -111,6 +111,7 @@ struct Handshakes {
 struct NameServices {
     questions: u64,
     unsolicited: u64,
+    unsolicited_left_out: u64,
     repeated: u64,
     malformed: u64,
     damaged: u64,
@@ -175,6 +176,7 @@ fn document(summary: &Summary) -> Document<'_> {
         name_services: NameServices {
             questions: summary.shards.dns.questions,
             unsolicited: summary.shards.dns.unsolicited,
+            unsolicited_left_out: summary.shards.dns.unsolicited_left_out,
             repeated: summary.shards.dns.repeated,
             malformed: summary.shards.dns.malformed,
             damaged: summary.shards.dns.damaged,

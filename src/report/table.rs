@@ -223,6 +223,9 @@ fn servers(exposure: &ExposureView) -> String {
     } else {
         operators.join(", ")
     };
+    if countries.is_empty() {
+        return "not seen, behind a proxy".to_owned();
+    }
     format!("{}: {operators}", countries.join(", "))
 }
 

@@ -290,7 +290,11 @@ impl<W: Write> EventWriter<W> {
                 None,
                 Some(Http {
                     hostname: value(&[EvidenceKind::HttpHost, EvidenceKind::HttpConnect]),
-                    url: printable(run.text(observed.target)),
+                    url: mark(
+                        EvidenceKind::HttpUri,
+                        run.text(observed.target),
+                        self.redact,
+                    ),
                     http_user_agent: value(&[EvidenceKind::HttpUserAgent]),
                     http_method: printable(run.text(observed.method)),
                 }),

@@ -155,7 +155,11 @@ fn behind_a_name_that_no_rule_knows_its_aliases_count() {
     let mut frames = resolved(BEGIN, (CLIENT.0, 50_000), RESOLVER, asked, &records);
     frames.extend(tls(BEGIN + SECOND, CLIENT, SERVER, "", false));
     let flow = flow(frames);
-    assert_eq!(evidence(&flow), [pair("dns_answer", asked)]);
+    assert_eq!(
+        evidence(&flow),
+        [pair("dns_answer", VENDOR)],
+        "the alias that the rule knows"
+    );
     assert_verdict(&flow, "kaspersky", "dns_answer", "medium");
 }
 

@@ -61,6 +61,7 @@ impl Bench {
                 hash: 0,
                 time: now,
             },
+            client_seen: false,
             now,
         };
         self.seq += 1;

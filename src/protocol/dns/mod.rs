@@ -127,10 +127,9 @@ fn looks_like(bytes: &[u8], strictness: Strictness) -> bool {
         let Ok(question) = walk.question() else {
             return false;
         };
-        if !name::is_printable(bytes, question.name)
-            || question.kind == 0
-            || !known_class(question.class)
-        {
+        let is_named =
+            strictness == Strictness::Beginning || name::is_printable(bytes, question.name);
+        if !is_named || question.kind == 0 || !known_class(question.class) {
             return false;
         }
     }
