@@ -243,6 +243,18 @@ pub enum EventRef<'a> {
     Reported(&'a FlowReported, &'a EventRun),
 }
 
+impl EventRef<'_> {
+    /// The flow that it is about, by its key and the position of its first packet.
+    pub fn flow(self) -> (FlowKey, u64) {
+        match self {
+            Self::Opened(opened) => (opened.key, opened.frame.seq),
+            Self::Observed(observed, _) => (observed.key, observed.first_seq),
+            Self::Dns(transaction, _) => (transaction.key, transaction.first_seq),
+            Self::Reported(reported, _) => (reported.record.key, reported.record.first_seq),
+        }
+    }
+}
+
 impl EventRun {
     /// Forgets everything.
     pub fn clear(&mut self) {

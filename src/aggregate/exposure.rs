@@ -95,6 +95,8 @@ pub struct Exposures {
     /// Exposures by host and rule: spares the usual sighting the making of a key. Several rules can lead to one exposure.
     by_rule: HashMap<(Host, RuleId), u32>,
     capacity: usize,
+    /// What the last event added to. Reused from event to event: clearing keeps the memory.
+    touched: Vec<(Host, RuleId)>,
     /// Sightings that found no room.
     pub refused: u64,
 }
@@ -137,6 +139,20 @@ pub enum Counts {
     Nothing,
 }
 
+impl ExposureKey {
+    /// The exposure of a host that a rule leads to.
+    pub fn of((scope, host): Host, rule: RuleId, rules: &Ruleset) -> Self {
+        let rule = rules.rule(rule);
+        Self {
+            scope,
+            host,
+            vendor: rule.vendor,
+            product: rule.product.clone(),
+            engine: rule.engine.map(|engine| engine.vendor),
+        }
+    }
+}
+
 impl Exposures {
     /// Room for `capacity` exposures.
     pub fn new(capacity: usize) -> Self {
@@ -145,6 +161,7 @@ impl Exposures {
             all: Vec::new(),
             by_rule: HashMap::new(),
             capacity,
+            touched: Vec::new(),
             refused: 0,
         }
     }
@@ -154,6 +171,16 @@ impl Exposures {
         self.numbers
             .iter()
             .filter_map(|(key, number)| Some((key, self.all.get(*number as usize)?)))
+    }
+
+    /// Hosts and rules that lead to the exposures which the last event added to; the same may come twice.
+    pub fn touched(&self) -> &[(Host, RuleId)] {
+        &self.touched
+    }
+
+    /// Another event begins.
+    pub(super) fn next_event(&mut self) {
+        self.touched.clear();
     }
 
     /// Notes a sighting.
@@ -174,6 +201,7 @@ impl Exposures {
         let Some(exposure) = self.all.get_mut(number as usize) else {
             return;
         };
+        self.touched.push((host, sighting.rule.rule));
         let rule = rules.rule(sighting.rule.rule);
         exposure.first_seen = exposure.first_seen.min(sighting.frame.time);
         exposure.last_seen = exposure.last_seen.max(sighting.frame.time);
@@ -216,6 +244,7 @@ impl Exposures {
         };
         exposure.traffic += traffic;
         exposure.last_seen = exposure.last_seen.max(until);
+        self.touched.push((host, rule.rule));
         true
     }
 
@@ -226,7 +255,7 @@ impl Exposures {
         }
         let next = self.all.len() as u32;
         let room = self.all.len() < self.capacity;
-        let number = match self.numbers.entry(key(host, rule, rules)) {
+        let number = match self.numbers.entry(ExposureKey::of(host, rule, rules)) {
             Entry::Occupied(entry) => *entry.get(),
             Entry::Vacant(_) if !room => return None,
             Entry::Vacant(entry) => *entry.insert(next),
@@ -304,15 +333,4 @@ pub struct Places<'a> {
     pub country: Option<CountryCode>,
     /// Name of the network's operator, and the country it is registered in.
     pub operator: Option<(&'a str, Option<CountryCode>)>,
-}
-
-fn key((scope, host): Host, rule: RuleId, rules: &Ruleset) -> ExposureKey {
-    let rule = rules.rule(rule);
-    ExposureKey {
-        scope,
-        host,
-        vendor: rule.vendor,
-        product: rule.product.clone(),
-        engine: rule.engine.map(|engine| engine.vendor),
-    }
 }

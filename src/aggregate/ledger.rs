@@ -128,6 +128,7 @@ impl Ledger {
     /// Takes the next event; what is made of it stands in [`Self::judgement`] until the next.
     pub fn event(&mut self, event: EventRef<'_>) {
         self.judgement.clear();
+        self.exposures.next_event();
         match event {
             EventRef::Opened(opened) => self.opened(opened),
             EventRef::Observed(observed, run) => self.observed(observed, run),

@@ -18,7 +18,7 @@ pub use event::{
     DnsData, DnsRecord, DnsTransaction, EventKey, EventRef, EventRun, Evidence, FlowOpened,
     FlowReported, FrameRef, ListRef, MessageObserved, Ordinal, TextRef,
 };
-pub use exposure::{Contacts, EvidenceSample, Exposure, ExposureKey, Exposures};
+pub use exposure::{Contacts, EvidenceSample, Exposure, ExposureKey, Exposures, Host};
 pub use home_hint::{HomeHint, ProposedHome};
 pub use judgement::{Judgement, Weighed};
 pub use ledger::{Ledger, LedgerCounters};

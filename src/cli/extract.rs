@@ -1,6 +1,6 @@
 //! `avscope extract`: captures and the name of an exposure or a flow in; the very packets that show it out, as a capture.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashMap};
 use std::fs::File;
 use std::io::{BufWriter, IsTerminal, Write};
 use std::path::PathBuf;
@@ -12,7 +12,8 @@ use clap::{ArgGroup, Args};
 
 use super::capture_args::{CaptureArgs, LedgerSink, SinkFn, refuse_to_overwrite, report_inputs};
 use super::{EXIT_ERROR, EXIT_INPUT_INCOMPLETE, EXIT_OK};
-use crate::aggregate::{EventRef, Ledger};
+use crate::aggregate::{EventRef, ExposureKey, Host, Ledger};
+use crate::attribute::{RuleId, Ruleset};
 use crate::config::Configuration;
 use crate::geo::{Countries, OperatorTable};
 use crate::pipeline::{FlowLocator, Settings};
@@ -47,7 +48,8 @@ pub struct ExtractArgs {
     #[arg(short = 'w', long = "write", value_name = "FILE|-")]
     pub write: PathBuf,
 
-    /// All packets of the flows, instead of those up to the one that completes the evidence.
+    /// All packets of all flows that add to the exposure: contacts, questions for its names and what its bytes were counted of. Without it,
+    /// of the flows that are listed as evidence the packets up to the one that completes it. With --flow it changes nothing.
     #[arg(long)]
     pub whole_flows: bool,
 }
@@ -75,6 +77,13 @@ pub fn run(args: &ExtractArgs) -> anyhow::Result<ExitCode> {
     };
     let written =
         copy(args, &configuration, &locator, &frames).context("cannot write the packets")?;
+    if locator.has_refused() {
+        let _ = writeln!(
+            std::io::stderr(),
+            "avscope: there are more flows than can be found again: only the first {} are written, cut the captures by time to get the rest",
+            locator.len()
+        );
+    }
     let _ = writeln!(
         std::io::stderr(),
         "avscope: {written} packets of {} flows written to {}",
@@ -103,6 +112,29 @@ fn refuse_output(args: &ExtractArgs) -> anyhow::Result<()> {
 /// Flows to cut out, and single frames that prove something about them.
 type Found = (Option<FlowLocator>, BTreeSet<u64>, bool);
 
+/// Knows the exposure asked for by the hosts and rules that lead to it.
+struct Wanted<'a> {
+    id: &'a str,
+    rules: &'a Ruleset,
+    sites: Vec<String>,
+    /// As many as the exposures themselves keep: naming one takes a hash, and most flows lead to the same few.
+    known: HashMap<(Host, RuleId), bool>,
+}
+
+impl Wanted<'_> {
+    /// Whether the event that the ledger has just heard added to the exposure.
+    fn is_touched(&mut self, ledger: &Ledger) -> bool {
+        let mut found = false;
+        for (host, rule) in ledger.exposures().touched() {
+            found |= *self.known.entry((*host, *rule)).or_insert_with(|| {
+                let key = ExposureKey::of(*host, *rule, self.rules);
+                exposure_id(&key, self.rules, &self.sites) == self.id
+            });
+        }
+        found
+    }
+}
+
 /// First reading: which packets are wanted?
 fn find(
     args: &ExtractArgs,
@@ -120,16 +152,32 @@ fn find(
     );
     let mut locator = FlowLocator::default();
     let mut frames = BTreeSet::new();
+    let source = args.captures.source(configuration)?;
+    // The samples of an exposure are the first sighting of each name: its further flows are known only while they pass.
+    let wanted = args.exposure.as_deref().filter(|_| args.whole_flows);
+    let mut wanted = wanted.map(|id| Wanted {
+        id,
+        rules: &settings.rules,
+        sites: source.sites().to_vec(),
+        known: HashMap::new(),
+    });
     let run = args.captures.read(
-        args.captures.source(configuration)?,
+        source,
         settings,
         &mut LedgerSink {
             ledger: &mut ledger,
-            also: |event: EventRef<'_>, _: &Ledger| {
+            also: |event: EventRef<'_>, ledger: &Ledger| {
                 if let EventRef::Opened(opened) = event
                     && args.flow == Some(opened.id.0)
                 {
                     locator.want(opened.key, opened.frame.seq, u64::MAX);
+                }
+                if wanted
+                    .as_mut()
+                    .is_some_and(|wanted| wanted.is_touched(ledger))
+                {
+                    let (key, first_seq) = event.flow();
+                    locator.want(key, first_seq, u64::MAX);
                 }
                 Ok(())
             },
