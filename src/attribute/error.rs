@@ -6,12 +6,12 @@ use std::path::PathBuf;
 #[derive(Debug, thiserror::Error)]
 pub enum RulesError {
     /// A file or folder could not be read.
-    #[error("{}: cannot read rules: {source}; give a folder of <vendor>.toml files", path.display())]
+    #[error("{}: cannot read rules: {reason}; give a folder of <vendor>.toml files", path.display())]
     Unreadable {
         /// What was to be read.
         path: PathBuf,
         /// The system's reason.
-        source: std::io::Error,
+        reason: std::io::Error,
     },
     /// The folder given holds no rule file.
     #[error("{}: no rule file <vendor>.toml in this folder, nor in a folder \"vendors\" within it", path.display())]
@@ -20,12 +20,14 @@ pub enum RulesError {
         path: PathBuf,
     },
     /// The text is no TOML, or has a key or a value that the format does not know.
-    #[error("{file}: {source}")]
+    #[error("{file}: {reason}")]
     Syntax {
         /// The file.
         file: String,
         /// Line, column and the known keys, as the TOML reader reports them.
-        source: Box<toml::de::Error>,
+        ///
+        /// Not named `source`: the message has it already, and a chain of causes would say it again.
+        reason: Box<toml::de::Error>,
     },
     /// The file says something that the format allows and the rules do not.
     #[error("{file}:{line}: {problem}")]

@@ -328,9 +328,9 @@ pub(crate) struct NegativeTable {
 impl VendorFile {
     /// Parses and checks one file by itself; `path` names it in messages and gives the expected vendor id.
     pub fn parse(path: &str, text: &str) -> Result<Self, RulesError> {
-        let file: Self = toml::from_str(text).map_err(|source| RulesError::Syntax {
+        let file: Self = toml::from_str(text).map_err(|reason| RulesError::Syntax {
             file: path.to_owned(),
-            source: Box::new(source),
+            reason: Box::new(reason),
         })?;
         well_formed(&file, &Place { path, text })?;
         Ok(file)

@@ -151,9 +151,9 @@ impl RuleFiles {
     }
 }
 
-fn unreadable(path: &Path, source: std::io::Error) -> RulesError {
+fn unreadable(path: &Path, reason: std::io::Error) -> RulesError {
     RulesError::Unreadable {
         path: path.to_owned(),
-        source,
+        reason,
     }
 }

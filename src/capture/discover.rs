@@ -76,7 +76,12 @@ pub(super) fn discover(paths: &[PathBuf]) -> (Vec<Found>, Passed) {
         }
         let mut found = Found {
             path: path.clone(),
-            folder: name_of(parent_of(path)),
+            // What comes by standard input comes from no folder; that of the process says nothing about it.
+            folder: if path.as_os_str() == "-" {
+                String::new()
+            } else {
+                name_of(parent_of(path))
+            },
             size,
             first: None,
             error: None,

@@ -11,6 +11,7 @@ use std::sync::Arc;
 use anyhow::Context as _;
 use clap::Args;
 
+use super::UsageError;
 use super::progress::{Progress, Watched};
 use crate::aggregate::{EventRef, HomeHint, Ledger, ProposedHome};
 use crate::attribute::Ruleset;
@@ -125,8 +126,18 @@ impl CaptureArgs {
     /// Defaults, the configuration file and these options, in this order.
     pub fn configuration(&self, flags: &Flags) -> anyhow::Result<Configuration> {
         let mut configuration = load(self.config.as_deref())?;
+        let file_works = configuration.check().is_ok();
         configuration.flags(flags);
-        configuration.check()?;
+        configuration.check().map_err(|error| {
+            // Options are to blame where they cannot work by themselves, or break a file that could.
+            let mut options = Configuration::default();
+            options.flags(flags);
+            if file_works || options.check().is_err() {
+                UsageError(error.to_string()).into()
+            } else {
+                anyhow::Error::from(error)
+            }
+        })?;
         Ok(configuration)
     }
 

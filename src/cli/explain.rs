@@ -8,12 +8,12 @@ use std::process::ExitCode;
 use anyhow::Context as _;
 use clap::{ArgGroup, Args, ValueEnum};
 
-use super::EXIT_OK;
 use super::capture_args::load;
 use super::explanation::{
     Address, Company, EngineFact, Explanation, OperatorWords, Seen, Unknown, Verdict,
 };
 use super::knowledge::{Subject, Tables};
+use super::{EXIT_OK, UsageError};
 use crate::attribute::{Indicates, Ruleset};
 use crate::geo::{Countries, OperatorTable};
 use crate::model::printable;
@@ -26,7 +26,7 @@ use crate::model::printable;
     avscope explain 77.74.176.10\n  avscope explain --user-agent 'SAVAPI4.15.21.77'\n  \
     avscope explain --uri /updaters/updater.xml.dif\n  avscope explain --format json crl.kaspersky.com | jq .verdict.rule\n\n\
     Nothing is looked up on the network: the answer rests on the rules and tables in the program.\n\
-    Exit code: 0, also for what nobody knows."
+    Exit code: 0, also for what nobody knows; 2 for what is no name and no address."
 )]
 pub struct ExplainArgs {
     /// A host name, or an IPv4 or IPv6 address.
@@ -89,7 +89,10 @@ pub fn run(args: &ExplainArgs, out: &mut dyn Write) -> anyhow::Result<ExitCode> 
         (None, Some(uri)) => Subject::Uri(path_and_query(uri)),
         (None, None) => match what.trim_matches(['[', ']']).parse::<IpAddr>() {
             Ok(address) => Subject::Address(address),
-            Err(_) => Subject::Name(what),
+            Err(_) => {
+                check_name(what)?;
+                Subject::Name(what)
+            }
         },
     };
     let explanation = tables.explain(subject);
@@ -101,6 +104,32 @@ pub fn run(args: &ExplainArgs, out: &mut dyn Write) -> anyhow::Result<ExitCode> 
         ExplainFormat::Text => Text { out }.explanation(&explanation)?,
     }
     Ok(ExitCode::from(EXIT_OK))
+}
+
+/// Refuses what cannot be a name: an answer about it would be taken for one about what was meant.
+fn check_name(text: &str) -> Result<(), UsageError> {
+    let fit = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte);
+    if !text.is_empty() && text.bytes().all(fit) {
+        return Ok(());
+    }
+    let after_scheme = text.split_once("://").map_or(text, |(_, rest)| rest);
+    let host = after_scheme.split(['/', '?', '#']).next().unwrap_or("");
+    let host = host.rsplit_once('@').map_or(host, |(_, host)| host);
+    let host = match host.strip_prefix('[').and_then(|rest| rest.split_once(']')) {
+        Some((address, _)) => address,
+        None => host.split_once(':').map_or(host, |(host, _)| host),
+    };
+    let remedy = if !text.is_ascii() {
+        "pass its punycode form (xn--...), as it stands on the wire".to_owned()
+    } else if host.parse::<IpAddr>().is_ok() {
+        format!("pass the address: {host}")
+    } else if !host.is_empty() && host != text && host.bytes().all(fit) {
+        format!("pass the host: {host}")
+    } else {
+        "pass a host name or an address, as in www.kaspersky.com or 77.74.176.10".to_owned()
+    };
+    let shown = printable(text.as_bytes());
+    Err(UsageError(format!("\"{shown}\" is not a name: {remedy}")))
 }
 
 /// What of a URL a request line holds when no proxy is spoken to.

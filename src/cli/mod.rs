@@ -90,10 +90,19 @@ pub fn run() -> ExitCode {
         Err(error) if is_broken_pipe(&error) => ExitCode::from(EXIT_OK),
         Err(error) => {
             let _ = writeln!(std::io::stderr(), "avscope: {error:#}");
-            ExitCode::from(EXIT_ERROR)
+            ExitCode::from(if error.is::<UsageError>() {
+                EXIT_USAGE
+            } else {
+                EXIT_ERROR
+            })
         }
     }
 }
+
+/// The command line says something that cannot be: a script must tell that from a run that failed.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+pub(crate) struct UsageError(pub String);
 
 /// Whether the reader of our output went away.
 pub(crate) fn is_broken_pipe(error: &anyhow::Error) -> bool {

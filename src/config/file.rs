@@ -322,7 +322,9 @@ impl Configuration {
             name_is_one("site", &site.name, &site.description.origin)?;
         }
         let site = &self.input.site;
-        if site.value.is_empty() {
+        // In a file an empty site stands for none; on the command line it is a variable that a script left unset.
+        let given = site.origin == super::Origin::Flag("--site");
+        if site.value.is_empty() && !given {
             return Ok(());
         }
         name_is_one("site", &site.value, &site.origin)?;

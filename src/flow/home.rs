@@ -75,10 +75,12 @@ impl HomeNetworks {
                 })
             })
             .collect::<Result<_, _>>()?;
+        // A report that repeats 10.0.0.1/8 would leave open what counted as home.
+        let texts = texts.iter().map(|text| without_host_bits(text)).collect();
         Ok(Self { prefixes, texts })
     }
 
-    /// The networks as they were given.
+    /// The networks, without the bits of hosts that may have been given with them.
     pub fn texts(&self) -> &[String] {
         &self.texts
     }
@@ -101,6 +103,13 @@ impl HomeNetworks {
             _ => Locality::Outbound,
         }
     }
+}
+
+/// A network without the bits of a host; any other text as it is.
+pub fn without_host_bits(text: &str) -> String {
+    text.trim()
+        .parse::<IpNet>()
+        .map_or_else(|_| text.to_owned(), |net| net.trunc().to_string())
 }
 
 fn prefix(text: &str) -> Option<Prefix> {
@@ -174,6 +183,12 @@ mod tests {
     fn a_zero_length_prefix_holds_everything() {
         let home = HomeNetworks::new(&["::/0"]).unwrap();
         assert!(home.contains(&address("8.8.8.8")));
+    }
+
+    #[test]
+    fn networks_are_shown_without_host_bits() {
+        let home = HomeNetworks::new(&["10.0.0.1/8", "2001:db8::9/32", "203.0.113.9"]).unwrap();
+        assert_eq!(home.texts(), ["10.0.0.0/8", "2001:db8::/32", "203.0.113.9"]);
     }
 
     #[test]

@@ -263,6 +263,15 @@ fn or_unknown(country: Option<CountryCode>) -> String {
 fn coverage(summary: &Summary, style: Style, out: &mut dyn Write) -> std::io::Result<()> {
     let total = summary.bytes.total(Locality::Outbound);
     if total.packets == 0 {
+        // The hint would contradict the contacts above it: they went to a host inside, which passed them on.
+        let contacted = |exposure: &ExposureView| !exposure.only_asked_for;
+        if summary.exposures.iter().any(contacted) {
+            writeln!(
+                out,
+                "  No traffic left the home networks directly: the contacts above went by way of a host inside, such as a proxy."
+            )?;
+            return beside(summary, out);
+        }
         writeln!(
             out,
             "  No traffic left the home networks. If your own hosts have public addresses, name them with --home-net."

@@ -275,6 +275,7 @@ fn a_bad_rule_file_shows_file_line_and_known_keys() {
     for word in ["acme.toml", "line 5", "legal_name"] {
         assert!(words.contains(word), "{word} in {words}");
     }
+    assert_eq!(words.matches("unknown field").count(), 1, "{words}");
 }
 
 #[test]
@@ -287,11 +288,14 @@ fn limits_that_cannot_work_are_refused() {
         &["--names-max", "18446744073709551615"],
         &["--batch-frames", "18446744073709551615"],
         &["--home-net", "10.0.0.0/40"],
+        &["--site", ""],
     ] {
-        let mut all = vec!["replay"];
-        all.extend(args);
-        all.push("x.pcap");
-        assert!(!stderr_of(&all, 1).is_empty());
+        for command in ["replay", "names"] {
+            let mut all = vec![command];
+            all.extend(args);
+            all.push("x.pcap");
+            assert!(!stderr_of(&all, 2).is_empty());
+        }
     }
     avscope().args(["replay"]).assert().code(2);
     avscope().args(["nonsense"]).assert().code(2);

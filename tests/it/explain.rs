@@ -173,6 +173,32 @@ fn exactly_one_thing_is_explained() {
 }
 
 #[test]
+fn what_is_no_name_is_refused_with_the_remedy() {
+    for (what, remedy) in [
+        (
+            "https://www.kaspersky.com/x",
+            "pass the host: www.kaspersky.com",
+        ),
+        ("www.kaspersky.com:443", "pass the host: www.kaspersky.com"),
+        ("192.168.1.1/24", "pass the address: 192.168.1.1"),
+        (
+            "https://[2001:db8::1]:443/",
+            "pass the address: 2001:db8::1",
+        ),
+        ("", "pass a host name or an address"),
+        ("касперский.рф", "xn--"),
+    ] {
+        let output = avscope().args(["explain", what]).output().unwrap();
+        let words = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(output.status.code(), Some(2), "{what}: {words}");
+        assert!(
+            words.contains("not a name") && words.contains(remedy),
+            "{what}: {words}"
+        );
+    }
+}
+
+#[test]
 fn answers_are_as_their_schema_says() {
     let schema: Value =
         serde_json::from_str(include_str!("../../docs/explain.schema.json")).unwrap();
