@@ -11,6 +11,7 @@ use std::sync::Arc;
 
 use xxhash_rust::xxh3::xxh3_64;
 
+use super::bucket::{named, silent_coverage};
 use super::shard::Task;
 use super::{SHARDS, Settings, ShardCounters};
 use crate::aggregate::{
@@ -672,33 +673,5 @@ impl Sighting {
             frame: self.frame,
             ech_offered: self.ech_offered,
         }
-    }
-}
-
-/// The flow showed something: the bucket becomes what is known better.
-fn named(entry: &mut FlowEntry, coverage: Coverage) {
-    let weight = |coverage| match coverage {
-        Coverage::Attributed => 3,
-        Coverage::NamedNotSecurity => 2,
-        Coverage::EchOffered | Coverage::SniIsAddress | Coverage::HostAbsent => 1,
-        _ => 0,
-    };
-    if weight(coverage) > weight(entry.coverage()) {
-        entry.set_coverage(coverage);
-    }
-}
-
-/// The bucket of a flow that has shown nothing yet.
-fn silent_coverage(entry: &FlowEntry) -> Coverage {
-    /// IPv4 and IPv6 inside, GRE, ESP, AH, L2TP: packets inside packets, which are not unwrapped.
-    const TUNNELS: [u8; 6] = [4, 41, 47, 50, 51, 115];
-    /// ICMP, IGMP, ICMPv6, EIGRP, OSPF, PIM, VRRP, RSVP: networks talking about themselves; no payload after IPv6's last header.
-    const NETWORK: [u8; 9] = [1, 2, 46, 58, 59, 88, 89, 103, 112];
-    match entry.key.protocol() {
-        TCP if entry.flags.has(FlowFlags::MIDSTREAM) => Coverage::Midstream,
-        TCP | UDP => Coverage::NoPayload,
-        protocol if TUNNELS.contains(&protocol) => Coverage::Tunnel,
-        protocol if NETWORK.contains(&protocol) => Coverage::NamelessProtocol,
-        _ => Coverage::OtherTransport,
     }
 }

@@ -6,6 +6,7 @@
 //! number of workers cannot show in the output; queues are bounded and their batches recycled.
 
 mod balance;
+mod bucket;
 mod counters;
 mod dispatch;
 mod facts;
