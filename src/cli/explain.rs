@@ -87,13 +87,14 @@ pub fn run(args: &ExplainArgs, out: &mut dyn Write) -> anyhow::Result<ExitCode> 
     let subject = match (&args.user_agent, &args.uri) {
         (Some(text), _) => Subject::UserAgent(text),
         (None, Some(uri)) => Subject::Uri(path_and_query(uri)),
-        (None, None) => match what.trim_matches(['[', ']']).parse::<IpAddr>() {
-            Ok(address) => Subject::Address(address),
-            Err(_) => {
+        (None, None) => {
+            if let Ok(address) = what.trim_matches(['[', ']']).parse::<IpAddr>() {
+                Subject::Address(address)
+            } else {
                 check_name(what)?;
                 Subject::Name(what)
             }
-        },
+        }
     };
     let explanation = tables.explain(subject);
     match args.format {
