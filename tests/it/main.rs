@@ -24,6 +24,7 @@ mod metrics;
 mod mmdb_writer;
 mod names_in_clear;
 mod redact;
+mod requests;
 mod resolved;
 mod robustness;
 mod rules;
