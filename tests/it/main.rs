@@ -22,6 +22,7 @@ mod geoip;
 mod inputs;
 mod metrics;
 mod mmdb_writer;
+mod name_services;
 mod names_in_clear;
 mod redact;
 mod requests;
