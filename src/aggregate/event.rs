@@ -113,6 +113,8 @@ pub struct MessageObserved {
     pub locality: Locality,
     /// What kind of message.
     pub app_protocol: AppProtocol,
+    /// It asks for a tunnel, or comes through one: the server is a proxy.
+    pub tunnelled: bool,
     /// Method of an HTTP request.
     pub method: TextRef,
     /// Target of an HTTP request, as on the wire.

@@ -479,12 +479,12 @@ fn is_one_exposure(rules: &Ruleset, one: RuleMatch, other: RuleMatch) -> bool {
 
 /// Whether the server is a proxy, which says nothing about where the named host stands (RFC 9112 §3.2.2, §3.2.3).
 fn is_for_a_proxy(observed: &MessageObserved, run: &EventRun) -> bool {
-    observed.app_protocol == AppProtocol::Http
-        && (run.text(observed.method) == b"CONNECT"
-            || run
+    observed.tunnelled
+        || observed.app_protocol == AppProtocol::Http
+            && run
                 .text(observed.target)
                 .get(..7)
-                .is_some_and(|scheme| scheme.eq_ignore_ascii_case(b"http://")))
+                .is_some_and(|scheme| scheme.eq_ignore_ascii_case(b"http://"))
 }
 
 fn places<'a>(countries: &Countries, operators: &'a OperatorTable, address: IpAddr) -> Places<'a> {

@@ -150,12 +150,12 @@ pub const CATALOGUE: &[Definition] = &[
     counter(
         "avscope_dns_transactions_total",
         &["outcome"],
-        "Questions to name services by what became of them, each repeated one once; all outcomes together are all transactions, of which unsolicited responses are a part.",
+        "Questions to name services by what became of them, each repeated one once; all outcomes together are all transactions, of which unsolicited responses are a part where they are told.",
     ),
     counter(
         "avscope_dns_anomalies_total",
         &["kind"],
-        "Responses without a question seen, questions repeated, messages that could not be read, questions refused for lack of room, and answers forgotten before their time for lack of room.",
+        "Responses without a question seen, those of them left out since their flow shows the client, questions repeated, messages that could not be read, questions refused for lack of room, and answers forgotten before their time for lack of room.",
     ),
     counter(
         "avscope_traffic_bytes_total",

@@ -131,7 +131,7 @@ closed_set! {
         Unanswered = "unanswered",
         /// Asked of the whole local network, where answers are not paired with questions.
         Asked = "asked",
-        /// There was no room to wait for the answer.
+        /// The capture cut the answer before what would decide it, or there was no room to wait for it.
         Unknown = "unknown",
     }
 }

@@ -59,6 +59,8 @@ struct Detail {
     facts: Option<(u32, u32)>,
     facts_kept: u8,
     facts_left_out: u32,
+    /// The client has asked for a tunnel: the server is a proxy.
+    tunnelled: bool,
     /// What earlier records have said.
     reported: Counters,
 }
@@ -223,6 +225,7 @@ impl<'a> Telling<'a> {
         let first = self.events.facts_begin();
         let day = self.task.timestamp;
         let (kind, host) = if request.is_connect() {
+            self.facts.keep(entry, |detail| detail.tunnelled = true);
             (EvidenceKind::HttpConnect, request.host())
         } else {
             (EvidenceKind::HttpHost, request.host())
@@ -296,6 +299,7 @@ impl<'a> Telling<'a> {
         [method, target]: [TextRef; 2],
         first_fact: u32,
     ) {
+        let detail = self.facts.detail(entry).unwrap_or_default();
         let event = MessageObserved {
             flow: FlowId::of(&entry.key, entry.first_seq()),
             first_seq: entry.first_seq(),
@@ -304,6 +308,7 @@ impl<'a> Telling<'a> {
             server: entry.responder_endpoint(),
             locality: entry.locality(),
             app_protocol,
+            tunnelled: detail.tunnelled,
             method,
             target,
             facts: self.events.facts_since(first_fact),

@@ -12,6 +12,7 @@ use std::process::{Command, Stdio};
 use avscope::export::{CATALOGUE, Kind};
 use serde_json::Value;
 
+use crate::frames::{frames_of, write_pcap};
 use crate::support::{avscope, pcaps, skip};
 
 /// Metrics and report of one run.
@@ -197,21 +198,7 @@ fn name_services_and_requests_are_counted_as_in_the_report() {
         let metric = "avscope_dns_transactions_total";
         assert_eq!(run.sum(metric, &[&label]), number(count), "{outcome}");
     }
-    for kind in [
-        "unsolicited",
-        "repeated",
-        "malformed",
-        "refused",
-        "forgotten",
-    ] {
-        let label = format!("kind=\"{kind}\"");
-        let metric = "avscope_dns_anomalies_total";
-        assert_eq!(
-            run.sum(metric, &[&label]),
-            number(&services[kind]),
-            "{kind}"
-        );
-    }
+    assert_anomalies(&run);
     let kinds = report["facts_by_kind"].as_object().unwrap();
     assert!(kinds.contains_key("http_user_agent") && kinds.contains_key("dns_query"));
     for (kind, count) in kinds {
@@ -242,6 +229,42 @@ fn name_services_and_requests_are_counted_as_in_the_report() {
     assert!(asked > 0);
     let verdict = &["verdict=\"asked_only\""];
     assert_eq!(run.sum("avscope_exposures", verdict), asked as f64);
+}
+
+/// What was odd about questions and answers is counted as in the report.
+#[track_caller]
+fn assert_anomalies(run: &Run) {
+    for kind in [
+        "unsolicited",
+        "unsolicited_left_out",
+        "repeated",
+        "malformed",
+        "refused",
+        "forgotten",
+    ] {
+        assert_eq!(
+            run.sum(
+                "avscope_dns_anomalies_total",
+                &[&format!("kind=\"{kind}\"")]
+            ),
+            number(&run.report["name_services"][kind]),
+            "{kind}"
+        );
+    }
+}
+
+#[test]
+fn second_copies_of_answers_are_counted_as_in_the_report() {
+    let folder = tempfile::tempdir().unwrap();
+    let doubled = folder.path().join("doubled.pcap");
+    let frames = frames_of(&pcaps().join("names-in-clear.pcap"));
+    let twice = frames.into_iter().flat_map(|frame| [frame.clone(), frame]);
+    write_pcap(&doubled, &twice.collect::<Vec<_>>());
+    let run = run(&doubled);
+    assert_anomalies(&run);
+    let services = &run.report["name_services"];
+    assert!(number(&services["unsolicited_left_out"]) > 0.0);
+    assert!(number(&services["repeated"]) > 0.0);
 }
 
 #[test]

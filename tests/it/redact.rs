@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use avscope::model::redact_identifiers;
 use serde_json::Value;
 
+use super::frames::{BEGIN, Connection, lines_of_text, write_pcap};
 use super::support::{avscope, expected, pcaps, skip};
 
 /// An identifier that a client of the composed capture sent, behind what a rule knows.
@@ -64,6 +65,61 @@ fn identifiers_are_in_no_output_where_they_are_not_wanted() {
     let exposures = report["exposures"].as_array().unwrap().iter();
     let mut sightings = exposures.flat_map(|exposure| exposure["evidence"].as_array().unwrap());
     assert!(sightings.any(known));
+}
+
+#[test]
+fn a_url_loses_identifiers_in_every_line_that_has_it() {
+    const SERIAL: &str = "f47ac10b-58cc-4372-a567-0e02b2c3d479";
+    const TOKEN: &str = "shorttoken";
+    let folder = tempfile::tempdir().unwrap();
+    let capture = folder.path().join("requests.pcap");
+    let client = ([192, 168, 1, 10], 40_001);
+    let mut connection = Connection::open(BEGIN, client, ([203, 0, 113, 7], 80));
+    // To a server, to a proxy, and for a vendor.
+    for (target, host) in [
+        (format!("/machines/{SERIAL}/list?key={TOKEN}"), "a.example"),
+        (
+            format!("http://a.example/{SERIAL}?key={TOKEN}"),
+            "a.example",
+        ),
+        (format!("/{SERIAL}?key={TOKEN}"), "update.eset.com"),
+    ] {
+        let request = format!("GET {target} HTTP/1.1\r\nHost: {host}\r\n\r\n");
+        connection.ask(request.as_bytes(), 1400);
+    }
+    write_pcap(&capture, &connection.close());
+    let lines = |option: &str| {
+        let mut replay = avscope();
+        replay.args(["replay", "--quiet", "--events", "-", option]);
+        let output = replay.arg(&capture).assert().code(0);
+        lines_of_text(&output.get_output().stdout)
+    };
+    let urls = |lines: &[Value]| -> Vec<String> {
+        let http = lines.iter().filter(|line| line["event_type"] == "http");
+        http.map(|line| line["http"]["url"].as_str().unwrap().to_owned())
+            .collect()
+    };
+    let all = lines("--no-redact");
+    assert_eq!(
+        urls(&all),
+        [
+            format!("/machines/{SERIAL}/list?key={TOKEN}"),
+            format!("http://a.example/{SERIAL}?key={TOKEN}"),
+            format!("/{SERIAL}?key={TOKEN}"),
+        ]
+    );
+    let redacted = lines("--redact");
+    assert_eq!(redacted.len(), all.len());
+    for line in &redacted {
+        let text = line.to_string();
+        assert!(!text.contains(SERIAL) && !text.contains(TOKEN), "{line}");
+    }
+    let expected = [
+        "/machines/…/list?key=…",
+        "http://a.example/…?key=…",
+        "/…?key=…",
+    ];
+    assert_eq!(urls(&redacted), expected);
 }
 
 #[test]

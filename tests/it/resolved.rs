@@ -191,6 +191,41 @@ fn two_names_with_different_verdicts_leave_it_open() {
 }
 
 #[test]
+fn of_two_names_for_an_address_the_one_that_a_rule_knows_is_evidence() {
+    for names in [[VENDOR, NOBODY], [NOBODY, VENDOR]] {
+        // By the client itself, and by somebody else.
+        for (by, kind) in [(CLIENT, "dns_answer"), (OTHER, "dns_answer_other")] {
+            let mut frames = answered(BEGIN, by, names[0]);
+            frames.extend(answered(BEGIN + SECOND, by, names[1]));
+            frames.extend(tls(BEGIN + 2 * SECOND, CLIENT, SERVER, "", false));
+            let flow = flow(frames);
+            assert_eq!(evidence(&flow), [pair(kind, VENDOR)], "{names:?}");
+            assert_verdict(&flow, "kaspersky", kind, "low");
+            assert_eq!(flow["avscope"]["evidence"][0]["ambiguous"], true, "{flow}");
+        }
+    }
+}
+
+#[test]
+fn a_name_that_a_rule_knows_gives_way_when_its_time_is_over() {
+    // It holds for an hour; the other one, that came between, for two.
+    let from = (CLIENT.0, 50_000);
+    let longer = address(NOBODY, 7200);
+    for (seconds, known) in [(3590, true), (3610, false)] {
+        let mut frames = answered(BEGIN, CLIENT, VENDOR);
+        frames.extend(resolved(BEGIN + SECOND, from, RESOLVER, NOBODY, &longer));
+        frames.extend(tls(BEGIN + seconds * SECOND, CLIENT, SERVER, "", false));
+        let flow = flow(frames);
+        if known {
+            assert_verdict(&flow, "kaspersky", "dns_answer", "low");
+        } else {
+            assert_eq!(evidence(&flow), [pair("dns_answer", NOBODY)]);
+            assert_eq!(flow["avscope"]["attribution"], Value::Null, "{flow}");
+        }
+    }
+}
+
+#[test]
 fn a_name_in_a_hello_may_be_a_cover_only_where_ech_is_offered() {
     for (ech, attributed) in [(true, true), (false, false)] {
         let mut frames = answered(BEGIN, CLIENT, VENDOR);
