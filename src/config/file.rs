@@ -11,15 +11,15 @@ use toml::Spanned;
 
 use super::section::{Entry, Place, Sourced, line_of};
 use super::sections::{
-    DnsSection, GeoipSection, HomeSection, InputSection, LimitsSection, OutputSection, RawDns,
-    RawGeoip, RawHome, RawInput, RawLimits, RawOutput, RawRules, RawTimeouts, RulesSection,
-    TimeoutsSection,
+    DnsSection, GeoipSection, HomeSection, InputSection, LimitsSection, MirrorSection,
+    OutputSection, RawDns, RawGeoip, RawHome, RawInput, RawLimits, RawMirror, RawOutput, RawRules,
+    RawTimeouts, RulesSection, TimeoutsSection,
 };
 use super::zones::{NAMED_MAX, Site, Zone, name_is_one, zones};
 use super::{ConfigError, OFFLINE_HASH_SEED, default_workers};
 use crate::attribute::Ruleset;
-use crate::flow::{HomeNetworks, StreamLimits, Timeouts};
-use crate::pipeline::{DnsLimits, SHARDS, Settings};
+use crate::flow::{DuplicateLimits, HomeNetworks, StreamLimits, Timeouts};
+use crate::pipeline::{DnsLimits, MirrorLimits, SHARDS, Settings};
 
 /// Where a configuration lies for all users of a machine.
 pub const SYSTEM_FILE: &str = "/etc/avscope/avscope.toml";
@@ -40,6 +40,8 @@ pub struct Configuration {
     pub timeouts: TimeoutsSection,
     /// What is kept about name services.
     pub dns: DnsSection,
+    /// What is done about the faults of a mirror port.
+    pub mirror: MirrorSection,
     /// What names mean.
     pub rules: RulesSection,
     /// Countries of addresses.
@@ -59,6 +61,7 @@ struct Content {
     limits: RawLimits,
     timeouts: RawTimeouts,
     dns: RawDns,
+    mirror: RawMirror,
     rules: RawRules,
     geoip: RawGeoip,
     output: RawOutput,
@@ -139,6 +142,7 @@ impl Configuration {
         configuration.limits.overlay(content.limits, &place);
         configuration.timeouts.overlay(content.timeouts, &place);
         configuration.dns.overlay(content.dns, &place);
+        configuration.mirror.overlay(content.mirror, &place);
         configuration.rules.overlay(content.rules, &place);
         configuration.geoip.overlay(content.geoip, &place);
         configuration.output.overlay(content.output, &place);
@@ -176,6 +180,7 @@ impl Configuration {
         self.limits.entries(&mut entries);
         self.timeouts.entries(&mut entries);
         self.dns.entries(&mut entries);
+        self.mirror.entries(&mut entries);
         self.rules.entries(&mut entries);
         self.geoip.entries(&mut entries);
         self.output.entries(&mut entries);
@@ -254,6 +259,13 @@ impl Configuration {
                 memory_max: seconds(&dns.memory_seconds_max),
                 memory_entries_max: dns.memory_entries_max.value as usize,
             },
+            mirror: MirrorLimits {
+                duplicates: DuplicateLimits {
+                    window: Duration::from_millis(self.mirror.duplicate_milliseconds.value),
+                    packets_max: self.mirror.duplicate_packets_max.value as usize,
+                },
+                followed_max: self.mirror.followed_connections_max.value as usize,
+            },
             home: Arc::new(home),
             rules,
             hash_seed: OFFLINE_HASH_SEED,
@@ -274,6 +286,7 @@ impl Configuration {
         self.limits.check()?;
         self.timeouts.check()?;
         self.dns.check()?;
+        self.mirror.check()?;
         self.rules.check()?;
         self.geoip.check()?;
         self.output.check()?;

@@ -5,7 +5,7 @@
 use super::Limits;
 use super::section::section;
 use crate::flow::{HomeNetworks, Timeouts};
-use crate::pipeline::{DnsLimits, SHARDS};
+use crate::pipeline::{DnsLimits, MirrorLimits, SHARDS};
 
 /// A day: no flow or question is worth waiting for longer.
 const DAY_SECONDS: u64 = 86_400;
@@ -85,6 +85,18 @@ section! {
         memory_seconds_max: u64 = DnsLimits::default().memory_max.as_secs(), within 1..=WEEK_SECONDS;
         /// Answers remembered.
         memory_entries_max: u64 = DnsLimits::default().memory_entries_max as u64, within 1..=1 << 26;
+    }
+}
+
+section! {
+    /// What is done about the faults of a mirror port. [`MirrorLimits`] has the reasons.
+    pub struct MirrorSection, RawMirror, "mirror" {
+        /// A packet that comes again within so many milliseconds is a copy; 0 takes none for a copy.
+        duplicate_milliseconds: u64 = MirrorLimits::default().duplicates.window.as_millis() as u64, within 0..=1000;
+        /// Packets remembered for it.
+        duplicate_packets_max: u64 = MirrorLimits::default().duplicates.packets_max as u64, within 1..=1 << 24;
+        /// Connections whose acknowledgments are followed at a time.
+        followed_connections_max: u64 = MirrorLimits::default().followed_max as u64, within 1..=1 << 22;
     }
 }
 

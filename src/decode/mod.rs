@@ -54,6 +54,8 @@ pub struct IpHeader {
     pub protocol: u8,
     /// Version of the header.
     pub version: IpVersion,
+    /// Identification of an IPv4 packet (RFC 6864); 0 for IPv6.
+    pub identification: u16,
 }
 
 /// What is read of a TCP header (RFC 9293 §3.1).
@@ -78,6 +80,8 @@ pub struct Packet {
     pub destination_port: u16,
     /// Outermost VLAN identifier, 0 for none. Not part of a flow's key.
     pub vlan: u16,
+    /// Checksum of TCP, UDP or ICMP as it stands there; 0 for others.
+    pub checksum: u16,
     /// For TCP only.
     pub tcp: TcpHeader,
     /// Offset of the payload in the frame.

@@ -43,8 +43,8 @@ fn ipv4(bytes: &[u8], start: usize, wire_len: usize, vlan: u16) -> Decoded {
         _,
         l0,
         l1,
-        _,
-        _,
+        i0,
+        i1,
         f0,
         f1,
         _,
@@ -77,6 +77,7 @@ fn ipv4(bytes: &[u8], start: usize, wire_len: usize, vlan: u16) -> Decoded {
         bytes: u32::try_from(ip_len).unwrap_or(u32::MAX),
         protocol,
         version: IpVersion::V4,
+        identification: u16::from_be_bytes([i0, i1]),
     };
     // More fragments, or an offset: part of a datagram.
     if u16::from_be_bytes([f0, f1]) & 0x3fff != 0 {
@@ -114,6 +115,7 @@ fn ipv6(bytes: &[u8], start: usize, wire_len: usize, vlan: u16) -> Decoded {
         bytes: u32::try_from(ip_len).unwrap_or(u32::MAX),
         protocol: *protocol,
         version: IpVersion::V6,
+        identification: 0,
     };
     let walk = match extension_headers(*protocol, rest) {
         Ok(walk) => walk,

@@ -46,13 +46,13 @@ pub(super) fn decode(
 ) -> Decoded {
     // Ethernet pads short frames: nothing behind the IP length is payload.
     let bytes = bytes.get(..wire_len).unwrap_or(bytes);
-    let (ports, tcp, header_len) = match ip.protocol {
+    let (ports, checksum, tcp, header_len) = match ip.protocol {
         TCP => match tcp(bytes, wire_len) {
             Ok(header) => header,
             Err(reason) => return Decoded::BadTransport(ip, reason),
         },
         UDP => {
-            let Some([s0, s1, d0, d1, ..]) = bytes.first_chunk::<8>() else {
+            let Some([s0, s1, d0, d1, _, _, c0, c1]) = bytes.first_chunk::<8>() else {
                 return Decoded::BadTransport(ip, Undecodable::TruncatedTransport);
             };
             (
@@ -60,6 +60,7 @@ pub(super) fn decode(
                     u16::from_be_bytes([*s0, *s1]),
                     u16::from_be_bytes([*d0, *d1]),
                 ),
+                u16::from_be_bytes([*c0, *c1]),
                 TcpHeader::default(),
                 8,
             )
@@ -68,13 +69,18 @@ pub(super) fn decode(
             let Some([kind, code]) = bytes.first_chunk::<2>() else {
                 return Decoded::BadTransport(ip, Undecodable::TruncatedTransport);
             };
+            let checksum = bytes
+                .get(2..)
+                .and_then(|behind| behind.first_chunk::<2>())
+                .map_or(0, |checksum| u16::from_be_bytes(*checksum));
             (
                 icmp_ports(ip.version, *kind, *code),
+                checksum,
                 TcpHeader::default(),
                 2,
             )
         }
-        _ => ((0, 0), TcpHeader::default(), 0),
+        _ => ((0, 0), 0, TcpHeader::default(), 0),
     };
     let payload_len = bytes.len().saturating_sub(header_len);
     Decoded::Packet(Packet {
@@ -82,6 +88,7 @@ pub(super) fn decode(
         source_port: ports.0,
         destination_port: ports.1,
         vlan,
+        checksum,
         tcp,
         payload_offset: u32::try_from(offset.saturating_add(header_len)).unwrap_or(u32::MAX),
         payload_len: u32::try_from(payload_len).unwrap_or(u32::MAX),
@@ -89,7 +96,7 @@ pub(super) fn decode(
     })
 }
 
-type PortsAndHeader = ((u16, u16), TcpHeader, usize);
+type PortsAndHeader = ((u16, u16), u16, TcpHeader, usize);
 
 #[inline]
 fn tcp(bytes: &[u8], wire_len: usize) -> Result<PortsAndHeader, Undecodable> {
@@ -111,6 +118,10 @@ fn tcp(bytes: &[u8], wire_len: usize) -> Result<PortsAndHeader, Undecodable> {
         a3,
         data_offset,
         flags,
+        _,
+        _,
+        c0,
+        c1,
         ..,
     ] = *header;
     let header_len = usize::from(data_offset >> 4).saturating_mul(4);
@@ -124,6 +135,7 @@ fn tcp(bytes: &[u8], wire_len: usize) -> Result<PortsAndHeader, Undecodable> {
     };
     Ok((
         (u16::from_be_bytes([s0, s1]), u16::from_be_bytes([d0, d1])),
+        u16::from_be_bytes([c0, c1]),
         tcp,
         header_len,
     ))

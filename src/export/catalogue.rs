@@ -106,6 +106,41 @@ pub const CATALOGUE: &[Definition] = &[
         &["kind"],
         "Frames whose timestamp stepped back, and jumps of time that were believed.",
     ),
+    counter(
+        "avscope_duplicate_packets_total",
+        &[],
+        "Packets that came again within the window and count nowhere else; a part of the frames with outcome packet.",
+    ),
+    counter(
+        "avscope_duplicate_bytes_total",
+        &[],
+        "IP bytes of those; beside avscope_traffic_bytes_total.",
+    ),
+    counter(
+        "avscope_duplicates_forgotten_total",
+        &[],
+        "Packets forgotten within the window to remember others; a copy of one of them counts as a packet of its own.",
+    ),
+    counter(
+        "avscope_tcp_acknowledged_bytes_total",
+        &[],
+        "Bytes that receivers acknowledged, of the connections followed.",
+    ),
+    counter(
+        "avscope_tcp_unseen_bytes_total",
+        &[],
+        "Those of avscope_tcp_acknowledged_bytes_total that were in no packet: lost by the mirror port, the tap or the capture.",
+    ),
+    counter(
+        "avscope_tcp_followed_total",
+        &["outcome"],
+        "Connections of which both sides came by, by whether there was room to follow their acknowledgments.",
+    ),
+    counter(
+        "avscope_tcp_connections_total",
+        &["ways"],
+        "Ended connections with payload, by whether both sides came by or one only.",
+    ),
     counter("avscope_flows_opened_total", &[], "Flows that opened."),
     counter(
         "avscope_flows_ended_total",

@@ -47,6 +47,7 @@ impl SummaryCollector {
         let mut samples = Samples::default();
         about(summary, rules, &mut samples);
         capture(summary, &mut samples);
+        mirror(summary, &mut samples);
         flows(summary, &mut samples);
         name_services(summary, &mut samples);
         traffic(summary, &mut samples);
@@ -187,6 +188,31 @@ fn capture(summary: &Summary, samples: &mut Samples) {
     let name = "avscope_capture_time_anomalies_total";
     samples.add(name, &["step_back"], summary.clock.steps_back);
     samples.add(name, &["jump"], summary.clock.jumps);
+}
+
+fn mirror(summary: &Summary, samples: &mut Samples) {
+    let shards = &summary.shards;
+    for (name, count) in [
+        ("avscope_duplicate_packets_total", shards.duplicates.packets),
+        ("avscope_duplicate_bytes_total", shards.duplicates.bytes),
+        (
+            "avscope_duplicates_forgotten_total",
+            shards.duplicates.forgotten,
+        ),
+        (
+            "avscope_tcp_acknowledged_bytes_total",
+            shards.loss.acknowledged_bytes,
+        ),
+        ("avscope_tcp_unseen_bytes_total", shards.loss.unseen_bytes),
+    ] {
+        samples.add(name, &[], count);
+    }
+    let name = "avscope_tcp_followed_total";
+    samples.add(name, &["followed"], shards.loss.flows);
+    samples.add(name, &["no_room"], shards.loss.flows_without_room);
+    let name = "avscope_tcp_connections_total";
+    samples.add(name, &["both"], shards.tcp_two_way);
+    samples.add(name, &["one"], shards.tcp_one_way);
 }
 
 fn flows(summary: &Summary, samples: &mut Samples) {

@@ -10,18 +10,22 @@
     clippy::panic
 )]
 
+mod duplicates;
 mod entry;
 mod home;
 mod index;
 mod key;
+mod loss;
 mod record;
 mod table;
 mod tcp_stream;
 mod wheel;
 
+pub use duplicates::{DuplicateCounters, DuplicateLimits, DuplicateWindow};
 pub use entry::{Directed, FlowEntry, FlowFlags};
 pub use home::{HomeNetworks, NetworkError};
 pub use key::{Endpoint, FlowKey, Side};
+pub use loss::{Acknowledged, LossCounters, LossProbe};
 pub use record::{Counters, FlowEndReason, FlowId, FlowRecord};
 pub use table::{Expired, FlowTable, Timeouts, Update};
 pub use tcp_stream::{Delivery, StreamLimits, TcpStream};

@@ -63,6 +63,7 @@ pub fn conservation(outcome: &Outcome, ledger: &Ledger, inputs: &[FileReport]) -
                 parts: Locality::ALL
                     .iter()
                     .map(|locality| (locality.as_str(), bytes.total(*locality).packets))
+                    .chain([("copies of others", outcome.shards.duplicates.packets)])
                     .collect(),
             },
             Equation {
@@ -78,6 +79,7 @@ pub fn conservation(outcome: &Outcome, ledger: &Ledger, inputs: &[FileReport]) -
                 parts: Locality::ALL
                     .iter()
                     .map(|locality| (locality.as_str(), bytes.total(*locality).bytes()))
+                    .chain([("copies of others", outcome.shards.duplicates.bytes)])
                     .collect(),
             },
             Equation {

@@ -2,6 +2,7 @@
 
 use crate::aggregate::ByteLedger;
 use crate::decode::{NotIp, Undecodable};
+use crate::flow::{DuplicateCounters, LossCounters};
 use crate::observe::{DnsCounters, HandshakeCounters};
 
 /// One outcome for every frame read, and the bytes of packets that belong to no flow.
@@ -50,6 +51,14 @@ impl std::ops::AddAssign<&FrameCounters> for FrameCounters {
 pub struct ShardCounters {
     /// Packets processed.
     pub packets: u64,
+    /// Packets that were copies of others: they belong to no flow a second time.
+    pub duplicates: DuplicateCounters,
+    /// Acknowledged bytes, and those of them that never came by.
+    pub loss: LossCounters,
+    /// Ended connections of which payload of both sides, or of one side that got answers, came by.
+    pub tcp_two_way: u64,
+    /// Ended connections with payload of which one side never came by.
+    pub tcp_one_way: u64,
     /// Handshakes and what was refused of them.
     pub handshakes: HandshakeCounters,
     /// Questions to name services.
@@ -65,6 +74,10 @@ pub struct ShardCounters {
 impl std::ops::AddAssign<&ShardCounters> for ShardCounters {
     fn add_assign(&mut self, other: &Self) {
         self.packets += other.packets;
+        self.duplicates += other.duplicates;
+        self.loss += other.loss;
+        self.tcp_two_way += other.tcp_two_way;
+        self.tcp_one_way += other.tcp_one_way;
         self.refused_names += other.refused_names;
         self.active_flows += other.active_flows;
         let (sum, more) = (&mut self.handshakes, &other.handshakes);

@@ -399,6 +399,9 @@ impl FlowFacts {
         events: &mut EventRun,
     ) {
         let last = reason != FlowEndReason::ActiveTimeout;
+        if last {
+            self.count_ways(entry);
+        }
         let detail = self.detail(entry).unwrap_or_default();
         if last {
             let mut part = 0u16;
@@ -440,6 +443,21 @@ impl FlowFacts {
             self.details.give_back(number);
             entry.flags.clear(FlowFlags::HAS_DETAIL);
         }
+    }
+
+    /// Counts a connection that is over by whether both of its sides came by. One that nobody answered has no payload.
+    fn count_ways(&mut self, entry: &FlowEntry) {
+        let has_payload = entry.flags.has(FlowFlags::INITIATOR_PAYLOAD)
+            || entry.flags.has(FlowFlags::RESPONDER_PAYLOAD);
+        if entry.key.protocol() != TCP || !has_payload {
+            return;
+        }
+        let counter = if entry.counters().packets.contains(&0) {
+            &mut self.counters.tcp_one_way
+        } else {
+            &mut self.counters.tcp_two_way
+        };
+        *counter = counter.saturating_add(1);
     }
 
     /// Tells a transaction.

@@ -27,7 +27,7 @@ use std::time::Duration;
 
 use crate::aggregate::MemoryLimits;
 use crate::attribute::Ruleset;
-use crate::flow::{HomeNetworks, StreamLimits, Timeouts};
+use crate::flow::{DuplicateLimits, HomeNetworks, StreamLimits, Timeouts};
 
 /// Virtual shards. Fixed, because capacity and eviction belong to the shard; the most workers there can be.
 pub const SHARDS: usize = 64;
@@ -77,6 +77,25 @@ impl DnsLimits {
     }
 }
 
+/// Bounds of what is done about the faults of a mirror port.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct MirrorLimits {
+    /// Packets that come twice.
+    pub duplicates: DuplicateLimits,
+    /// Connections whose acknowledgments are followed at a time, over all shards.
+    pub followed_max: usize,
+}
+
+impl Default for MirrorLimits {
+    fn default() -> Self {
+        Self {
+            duplicates: DuplicateLimits::default(),
+            // 120 bytes each: 1 MiB. A sample of them tells the share that is lost as well as all would.
+            followed_max: 1 << 13,
+        }
+    }
+}
+
 /// Everything that decides what comes out.
 #[derive(Clone, Debug)]
 pub struct Settings {
@@ -98,6 +117,8 @@ pub struct Settings {
     pub timeouts: Timeouts,
     /// Questions to name services, and for how long answers are remembered.
     pub dns: DnsLimits,
+    /// What is done about the faults of a mirror port.
+    pub mirror: MirrorLimits,
     /// What is inside.
     pub home: Arc<HomeNetworks>,
     /// What names mean.

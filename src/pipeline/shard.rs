@@ -14,7 +14,8 @@ use super::{SHARDS, Settings, ShardCounters};
 use crate::aggregate::{EventKey, EventRun, Ordinal};
 use crate::decode::{Packet, TCP, UDP};
 use crate::flow::{
-    Directed, FlowEndReason, FlowEntry, FlowFlags, FlowKey, FlowTable, Side, Update,
+    Acknowledged, Directed, DuplicateLimits, DuplicateWindow, FlowEndReason, FlowEntry, FlowFlags,
+    FlowKey, FlowTable, LossProbe, Side, Update,
 };
 use crate::model::{AppProtocol, Coverage, Tick, Timestamp};
 use crate::observe::{
@@ -64,7 +65,9 @@ impl Task {
 /// The flows of one virtual shard and all that is kept about them.
 #[derive(Debug)]
 pub struct Shard {
+    duplicates: DuplicateWindow,
     flows: FlowTable,
+    loss: LossProbe,
     streams: StreamReader,
     dns: DnsReader,
     facts: FlowFacts,
@@ -84,7 +87,13 @@ impl Shard {
             pending_per_flow_max: settings.dns.pending_per_flow_max,
             timeout: settings.dns.transaction_timeout,
         };
+        let duplicates = DuplicateLimits {
+            packets_max: part(settings.mirror.duplicates.packets_max),
+            ..settings.mirror.duplicates
+        };
         Self {
+            duplicates: DuplicateWindow::new(duplicates),
+            loss: LossProbe::new(part(settings.mirror.followed_max)),
             flows: FlowTable::new(
                 part(settings.flows_max),
                 settings.hash_seed,
@@ -114,6 +123,14 @@ impl Shard {
         self.facts.counters.packets = self.facts.counters.packets.saturating_add(1);
         // Time: flows that are over end before the packet counts.
         self.advance(task.stream_time, events);
+        // A mirror port may give every packet twice: the copy counts nowhere.
+        let payload = task.packet.payload(frame);
+        if self
+            .duplicates
+            .is_copy(task.hash, &task.packet, task.timestamp, payload)
+        {
+            return;
+        }
         // Flow: the packet is counted to its flow.
         let update = self.update(task, events);
         let Some(entry) = self.flows.entry_mut(update.number) else {
@@ -122,11 +139,20 @@ impl Shard {
         if update.opened {
             self.facts.opened(entry, task, frame, events);
         }
+        self.loss.packet(&Acknowledged {
+            flow: task.hash,
+            first_seq: entry.first_seq(),
+            flags: entry.flags,
+            packets: entry.counters().packets,
+            direction: update.direction,
+            packet: &task.packet,
+            time: task.stream_time,
+        });
         if entry.flags.has(FlowFlags::INSPECTED) || task.packet.payload_wire_len == 0 {
             return;
         }
         // Protocol and observe: what does it show? Attribute: whose is it? The ledger is told.
-        let (payload, direction) = (task.packet.payload(frame), update.direction);
+        let direction = update.direction;
         let mut telling = Telling::of(task, frame, &mut self.facts, &mut self.dns, events);
         match entry.key.protocol() {
             TCP => read_segment(
@@ -194,6 +220,8 @@ impl Shard {
     /// What this shard came to.
     pub fn counters(&self) -> ShardCounters {
         let mut counters = self.facts.counters.clone();
+        counters.duplicates = self.duplicates.counters();
+        counters.loss = self.loss.counters();
         counters.handshakes = self.streams.counters();
         counters.dns = self.dns.counters();
         counters.active_flows = self.flows.len() as u64;

@@ -36,6 +36,7 @@ struct Document<'a> {
     home_home: Account,
     transit: Account,
     frames: Frames,
+    mirror: Mirror,
     flows: Flows,
     handshakes: Handshakes,
     name_services: NameServices,
@@ -76,6 +77,19 @@ struct Frames {
     fragments: u64,
     not_ip: BTreeMap<&'static str, u64>,
     undecodable: BTreeMap<&'static str, u64>,
+}
+
+#[derive(Serialize)]
+struct Mirror {
+    duplicate_packets: u64,
+    duplicate_bytes: u64,
+    duplicates_forgotten: u64,
+    tcp_acknowledged_bytes: u64,
+    tcp_unseen_bytes: u64,
+    tcp_followed: u64,
+    tcp_followed_refused: u64,
+    tcp_two_way: u64,
+    tcp_one_way: u64,
 }
 
 #[derive(Serialize)]
@@ -165,6 +179,7 @@ fn document(summary: &Summary) -> Document<'_> {
         home_home: account(summary, Locality::HomeHome),
         transit: account(summary, Locality::Transit),
         frames: frames(summary),
+        mirror: mirror(summary),
         flows: flows(summary),
         handshakes: Handshakes {
             reassembled: summary.shards.handshakes.reassembled,
@@ -228,6 +243,21 @@ fn frames(summary: &Summary) -> Frames {
             .iter()
             .map(|reason| (reason.as_str(), frames.undecodable[reason.index()]))
             .collect(),
+    }
+}
+
+fn mirror(summary: &Summary) -> Mirror {
+    let shards = &summary.shards;
+    Mirror {
+        duplicate_packets: shards.duplicates.packets,
+        duplicate_bytes: shards.duplicates.bytes,
+        duplicates_forgotten: shards.duplicates.forgotten,
+        tcp_acknowledged_bytes: shards.loss.acknowledged_bytes,
+        tcp_unseen_bytes: shards.loss.unseen_bytes,
+        tcp_followed: shards.loss.flows,
+        tcp_followed_refused: shards.loss.flows_without_room,
+        tcp_two_way: shards.tcp_two_way,
+        tcp_one_way: shards.tcp_one_way,
     }
 }
 

@@ -364,6 +364,7 @@ fn notes(summary: &Summary, style: Style, out: &mut dyn Write) -> std::io::Resul
         "  Home networks: {}.",
         summary.home_networks.join(", ")
     )?;
+    mirror(summary, out)?;
     if summary.counters.attributed_without_home > 0 {
         writeln!(
             out,
@@ -376,6 +377,38 @@ fn notes(summary: &Summary, style: Style, out: &mut dyn Write) -> std::io::Resul
             out,
             "  WARNING: {} sightings found no room among the exposures; raise --exposures-max.",
             summary.exposures_refused
+        )?;
+    }
+    Ok(())
+}
+
+/// What the mirror port did, where it did anything that a reader has to know.
+fn mirror(summary: &Summary, out: &mut dyn Write) -> std::io::Result<()> {
+    let shards = &summary.shards;
+    let copies = shards.duplicates.packets;
+    if copies > 0 {
+        writeln!(
+            out,
+            "  Packets that came twice: {copies} of {}; each counts once.",
+            summary.frames.packets
+        )?;
+    }
+    let (unseen, acknowledged) = (shards.loss.unseen_bytes, shards.loss.acknowledged_bytes);
+    if unseen > 0 {
+        writeln!(
+            out,
+            "  WARNING: lost before the capture, at least: {} of {} that TCP receivers acknowledged never came by ({}).",
+            bytes(unseen),
+            bytes(acknowledged),
+            share(unseen, acknowledged)
+        )?;
+    }
+    let (one, both) = (shards.tcp_one_way, shards.tcp_two_way);
+    if one > 0 {
+        writeln!(
+            out,
+            "  WARNING: of {one} of {} TCP connections with payload one side only came by; what the other sent is not in any number here.",
+            one.saturating_add(both)
         )?;
     }
     Ok(())

@@ -1,6 +1,7 @@
 //! Requests and questions in any delivery: split, swapped, doubled, overlapping, in one direction, with losses.
 
 use std::collections::BTreeSet;
+use std::time::Duration;
 
 use proptest::prelude::*;
 use serde_json::Value;
@@ -57,7 +58,7 @@ fn text(value: &Value) -> &str {
 }
 
 /// Requests that were told, in order.
-fn requests(run: &Run) -> Vec<String> {
+pub fn requests(run: &Run) -> Vec<String> {
     lines_of(run, "http")
         .iter()
         .map(|line| {
@@ -287,7 +288,7 @@ proptest! {
 }
 
 /// A name in a capture: its kind, ends and text, without how often.
-fn names(run: &Run) -> BTreeSet<String> {
+pub fn names(run: &Run) -> BTreeSet<String> {
     let without_count = |row: &String| row.rsplit_once(' ').unwrap().0.to_owned();
     run.names.iter().map(without_count).collect()
 }
@@ -313,7 +314,10 @@ fn every_packet_doubled_shows_the_same_names_and_transactions() {
     let frames = frames_of(&pcaps().join("names-in-clear.pcap"));
     let once = run_frames(frames.clone(), &Way::default());
     let doubled = frames.into_iter().flat_map(|frame| [frame.clone(), frame]);
-    let twice = run_frames(doubled.collect(), &Way::default());
+    // Without the window that takes copies out: packets that a host repeats look so.
+    let mut way = Way::default();
+    way.mirror.duplicates.window = Duration::ZERO;
+    let twice = run_frames(doubled.collect(), &way);
     assert_eq!(names(&once), names(&twice));
     assert_eq!(distinct(&once), distinct(&twice));
     assert_eq!(requests(&once), requests(&twice));

@@ -21,6 +21,7 @@ mod generator;
 mod geoip;
 mod inputs;
 mod metrics;
+mod mirror;
 mod mmdb_writer;
 mod name_services;
 mod names_in_clear;

@@ -148,7 +148,15 @@ fn an_answer_to_what_a_client_that_is_seen_never_asked_is_left_out() {
 fn what_a_mirror_doubles_was_asked_once() {
     let frames = resolved(BEGIN, CLIENT, RESOLVER, VENDOR, &address(VENDOR));
     let doubled = frames.into_iter().flat_map(|frame| [frame.clone(), frame]);
-    let run = run_frames(doubled.collect(), &Way::default());
+    let doubled: Vec<_> = doubled.collect();
+    let copies_out = run_frames(doubled.clone(), &Way::default());
+    assert_eq!(copies_out.report["mirror"]["duplicate_packets"], 2);
+    assert_eq!(count(&copies_out, "repeated"), 0);
+    assert_eq!(count(&copies_out, "unsolicited_left_out"), 0);
+    // Where copies are not taken out, as behind the window, the name service sees them.
+    let mut way = Way::default();
+    way.mirror.duplicates.window = std::time::Duration::ZERO;
+    let run = run_frames(doubled, &way);
     assert_eq!(outcomes(&run), [(VENDOR.into(), "answered".into())]);
     let exposure = &run.report["exposures"][0];
     let purposes = exposure["purposes"].as_array().unwrap();

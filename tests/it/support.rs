@@ -10,7 +10,7 @@ use avscope::attribute::Ruleset;
 use avscope::capture::{CaptureFiles, PacketSource};
 use avscope::config::{self, Limits};
 use avscope::geo::{Countries, OperatorTable};
-use avscope::pipeline::{self, DnsLimits, EventSink, Settings, conservation};
+use avscope::pipeline::{self, DnsLimits, EventSink, MirrorLimits, Settings, conservation};
 use avscope::report::{Summary, write_json};
 use avscope::store::{EventWriter, Names};
 use serde_json::Value;
@@ -76,6 +76,7 @@ pub struct Way {
     pub batch_frames: usize,
     pub limits: Limits,
     pub dns: DnsLimits,
+    pub mirror: MirrorLimits,
 }
 
 impl Default for Way {
@@ -85,6 +86,7 @@ impl Default for Way {
             batch_frames: 64,
             limits: Limits::default(),
             dns: DnsLimits::default(),
+            mirror: MirrorLimits::default(),
         }
     }
 }
@@ -125,6 +127,7 @@ pub fn settings(way: &Way) -> Settings {
     let settings = config::offline(Some(way.workers), way.batch_frames, limits, &[], rules);
     Settings {
         dns: way.dns,
+        mirror: way.mirror,
         ..settings.unwrap()
     }
 }

@@ -34,10 +34,12 @@ fn packet(client: u8, from_client: bool, protocol: u8, flags: u8, sequence: u32)
             bytes: if from_client { 100 } else { 300 },
             protocol,
             version: IpVersion::V4,
+            identification: 0,
         },
         source_port: ports.0,
         destination_port: ports.1,
         vlan: 0,
+        checksum: 0,
         tcp: TcpHeader {
             sequence,
             acknowledgment: 0,

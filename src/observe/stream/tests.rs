@@ -49,10 +49,12 @@ fn packet(sequence: u32, payload: &[u8]) -> Packet {
             bytes: 100,
             protocol: TCP,
             version: IpVersion::V6,
+            identification: 0,
         },
         source_port: 50_000,
         destination_port: 443,
         vlan: 0,
+        checksum: 0,
         tcp: TcpHeader {
             sequence,
             acknowledgment: 0,
