@@ -143,6 +143,19 @@ pub enum DnsData {
     Address(Address),
     /// Another name.
     Name(TextRef),
+    /// SVCB or HTTPS (RFC 9460): where the name is served, and how.
+    Service {
+        /// 0: an alias; otherwise the lower the earlier.
+        priority: u16,
+        /// The name that serves it; the owner where the record says so.
+        target: TextRef,
+        /// Addresses given along, in the run's list of addresses.
+        hints: ListRef,
+        /// Protocols, with commas between.
+        alpn: TextRef,
+        /// A configuration for Encrypted ClientHello was given.
+        ech: bool,
+    },
     /// Not read.
     Other,
 }
@@ -227,6 +240,7 @@ pub struct EventRun {
     reported: Vec<FlowReported>,
     facts: Vec<Evidence>,
     records: Vec<DnsRecord>,
+    addresses: Vec<Address>,
     text: Vec<u8>,
     /// Whether the worker has more before the next watermark.
     pub unfinished: bool,
@@ -267,6 +281,7 @@ impl EventRun {
         self.reported.clear();
         self.facts.clear();
         self.records.clear();
+        self.addresses.clear();
         self.text.clear();
         self.unfinished = false;
     }
@@ -324,6 +339,16 @@ impl EventRun {
         ListRef {
             first,
             count: (self.records.len() as u32).saturating_sub(first),
+        }
+    }
+
+    /// Keeps a list of addresses.
+    pub fn keep_addresses(&mut self, addresses: &[Address]) -> ListRef {
+        let first = self.addresses.len() as u32;
+        self.addresses.extend_from_slice(addresses);
+        ListRef {
+            first,
+            count: addresses.len() as u32,
         }
     }
 
@@ -387,6 +412,11 @@ impl EventRun {
     /// A list of facts.
     pub fn facts(&self, list: ListRef) -> &[Evidence] {
         slice(&self.facts, list)
+    }
+
+    /// A list of addresses.
+    pub fn addresses(&self, list: ListRef) -> &[Address] {
+        slice(&self.addresses, list)
     }
 
     /// A list of records.

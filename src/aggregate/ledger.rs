@@ -310,7 +310,7 @@ impl Ledger {
         let asked = run.text(transaction.name);
         let alias = || {
             records.iter().find_map(|record| match record.data {
-                DnsData::Name(alias) => {
+                DnsData::Name(alias) | DnsData::Service { target: alias, .. } => {
                     let alias = run.text(alias);
                     Some((alias, self.match_name(alias, frame.time)?))
                 }
@@ -328,9 +328,15 @@ impl Ledger {
             frame,
             flow: transaction.flow,
         };
-        let addresses = records.iter().filter_map(|record| match record.data {
-            DnsData::Address(address) => Some((address, record.ttl_seconds)),
-            _ => None,
+        // Hints are answers to the asked name as well: clients connect to them without asking further (RFC 9460 §7.3).
+        let addresses = records.iter().flat_map(|record| {
+            let (own, hints) = match &record.data {
+                DnsData::Address(address) => (Some(*address), &[][..]),
+                DnsData::Service { hints, .. } => (None, run.addresses(*hints)),
+                DnsData::Name(_) | DnsData::Other => (None, &[][..]),
+            };
+            let all = own.into_iter().chain(hints.iter().copied());
+            all.map(|address| (address, record.ttl_seconds))
         });
         self.memory.answered(
             transaction.key.scope(),

@@ -466,7 +466,20 @@ impl FlowFacts {
                 let data = match answer.data {
                     Data::Address(address) => DnsData::Address(address),
                     Data::Alias(name) => DnsData::Name(events.keep_text(name)),
-                    _ => DnsData::Other,
+                    Data::Service {
+                        priority,
+                        target,
+                        hints,
+                        alpn,
+                        ech,
+                    } => DnsData::Service {
+                        priority,
+                        target: events.keep_text(target),
+                        hints: events.keep_addresses(hints),
+                        alpn: events.keep_text(alpn),
+                        ech,
+                    },
+                    Data::Other(_) => DnsData::Other,
                 };
                 let record = DnsRecord {
                     name: events.keep_text(answer.name),

@@ -9,6 +9,7 @@
 mod assembler;
 mod message;
 mod name;
+mod service;
 mod walk;
 
 #[cfg(test)]
@@ -28,6 +29,8 @@ pub const ANSWERS_MAX: usize = 64;
 pub const NAMES_MAX: usize = QUESTIONS_MAX + 2 * ANSWERS_MAX;
 /// Address hints kept of a message, over all its SVCB and HTTPS records.
 pub const HINTS_MAX: usize = 64;
+/// Text kept of the protocols of a service, with commas between; whole protocols only. Those in use are a handful: `h2,h3`.
+pub const ALPN_TEXT_MAX: usize = 64;
 /// The shortest message: a header.
 pub const HEADER_LEN: usize = 12;
 
@@ -69,6 +72,9 @@ pub enum DnsError {
     /// A name longer than 255 bytes (RFC 1035 §2.3.4), on the wire or written out.
     #[error("a name longer than 255 bytes")]
     NameTooLong,
+    /// The pseudo-record of EDNS among the answers (RFC 6891 §6.1.1 has it among the additional records only).
+    #[error("the pseudo-record of EDNS among the answers")]
+    MisplacedOpt,
     /// The data of a record has another length than its type asks for.
     #[error("record data of a wrong length")]
     BadData,
@@ -195,12 +201,22 @@ pub fn fuzz_message(bytes: &[u8], cut: usize) {
     let whole = message.parse(bytes);
     assert!(message.questions().count() <= QUESTIONS_MAX);
     assert!(message.answers().count() <= ANSWERS_MAX);
-    assert!(message.held_bytes() <= NAMES_MAX.saturating_mul(NAME_TEXT_MAX));
+    let alpn_max = ANSWERS_MAX.saturating_mul(ALPN_TEXT_MAX);
+    assert!(
+        message.held_bytes()
+            <= NAMES_MAX
+                .saturating_mul(NAME_TEXT_MAX)
+                .saturating_add(alpn_max)
+    );
     for question in message.questions() {
         assert!((1..=NAME_TEXT_MAX).contains(&question.name.len()));
     }
     for answer in message.answers() {
         assert!((1..=NAME_TEXT_MAX).contains(&answer.name.len()));
+        assert!(
+            answer.kind != TYPE_OPT,
+            "the pseudo-record among the answers"
+        );
     }
     if looks_like_message(bytes) {
         assert!(
