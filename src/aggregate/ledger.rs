@@ -4,11 +4,13 @@ use std::collections::HashMap;
 use std::net::IpAddr;
 use std::sync::Arc;
 
+use super::encrypted_dns::asks_for_dnscrypt;
 use super::exposure::{Counts, Host, Places, Sighting};
 use super::judgement::is_learnt_beside;
 use super::{
-    ByteLedger, DnsData, DnsTransaction, EventRef, EventRun, Exposures, FlowOpened, FlowReported,
-    FrameRef, Judgement, MemoryLimits, MessageObserved, Resolved, ResolverMemory, Traffic, Weighed,
+    ByteLedger, DnsData, DnsTransaction, EncryptedDnsHosts, EventRef, EventRun, Exposures,
+    FlowOpened, FlowReported, FrameRef, Judgement, MemoryLimits, MessageObserved, Resolved,
+    ResolverMemory, Traffic, Weighed,
 };
 use crate::attribute::{RuleMatch, Ruleset, ValidityDate};
 use crate::flow::{Endpoint, FlowEndReason, FlowId, HomeNetworks};
@@ -86,6 +88,7 @@ pub struct Ledger {
     bytes: ByteLedger,
     counters: LedgerCounters,
     judgement: Judgement,
+    encrypted_dns: EncryptedDnsHosts,
 }
 
 /// What was known of a flow when it opened.
@@ -122,6 +125,8 @@ impl Ledger {
             bytes: ByteLedger::default(),
             counters: LedgerCounters::default(),
             judgement: Judgement::default(),
+            // A host with an exposure at least asks; and as many again is no size that a network has.
+            encrypted_dns: EncryptedDnsHosts::new(exposures_max),
         }
     }
 
@@ -171,6 +176,11 @@ impl Ledger {
     /// Who resolved what.
     pub fn memory(&self) -> &ResolverMemory {
         &self.memory
+    }
+
+    /// Hosts that were seen to use encrypted DNS.
+    pub fn encrypted_dns(&self) -> &EncryptedDnsHosts {
+        &self.encrypted_dns
     }
 
     /// The rules by which everything was judged.
@@ -272,6 +282,11 @@ impl Ledger {
         self.judgement.add(asked, name, &self.rules);
         self.judgement.decide(None);
         self.remember(transaction, run);
+        if asks_for_dnscrypt(name, transaction.query_type)
+            && let Some(host) = self.host(transaction.key.scope(), &transaction.client)
+        {
+            self.encrypted_dns.seen(host);
+        }
         let Some(rule) = transaction.rule else { return };
         self.counters.facts_attributed[kind.index()] += 1;
         let Some(host) = self.host(transaction.key.scope(), &transaction.client) else {
@@ -355,6 +370,11 @@ impl Ledger {
             self.counters.interim_records += 1;
         }
         self.judge(reported, run);
+        if record.encrypted_dns
+            && let Some(host) = self.host(record.key.scope(), &record.initiator)
+        {
+            self.encrypted_dns.seen(host);
+        }
         let [from_initiator, from_responder] = record.since_last.bytes;
         let responder_is_home =
             record.locality == Locality::Outbound && self.home.contains(&record.responder.address);

@@ -5,6 +5,7 @@
 
 mod bytes;
 mod conservation;
+mod encrypted_dns;
 mod event;
 mod exposure;
 mod home_hint;
@@ -14,6 +15,7 @@ mod resolver;
 
 pub use bytes::{ByteLedger, Traffic};
 pub use conservation::{Conservation, Equation};
+pub use encrypted_dns::EncryptedDnsHosts;
 pub use event::{
     DnsData, DnsRecord, DnsTransaction, EventKey, EventRef, EventRun, Evidence, FlowOpened,
     FlowReported, FrameRef, ListRef, MessageObserved, Ordinal, TextRef,

@@ -49,6 +49,7 @@ impl SummaryCollector {
         capture(summary, &mut samples);
         flows(summary, &mut samples);
         name_services(summary, &mut samples);
+        encrypted_dns(summary, &mut samples);
         traffic(summary, &mut samples);
         exposures(summary, rules, &mut samples);
         Ok(Self {
@@ -251,9 +252,15 @@ fn name_services(summary: &Summary, samples: &mut Samples) {
         ("malformed", dns.malformed),
         ("refused", dns.refused),
         ("forgotten", summary.answers_forgotten),
+        ("encrypted_host_refused", summary.encrypted_dns_refused),
     ] {
         samples.add("avscope_dns_anomalies_total", &[kind], count);
     }
+}
+
+fn encrypted_dns(summary: &Summary, samples: &mut Samples) {
+    let hosts = summary.encrypted_dns_hosts;
+    samples.add("avscope_encrypted_dns_hosts", &[], hosts);
 }
 
 fn traffic(summary: &Summary, samples: &mut Samples) {

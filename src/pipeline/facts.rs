@@ -12,13 +12,14 @@ use std::sync::Arc;
 use xxhash_rust::xxh3::xxh3_64;
 
 use super::bucket::{named, silent_coverage};
+use super::encrypted_dns::{Signs, settle};
 use super::shard::Task;
 use super::{SHARDS, Settings, ShardCounters};
 use crate::aggregate::{
     DnsData, DnsRecord, DnsTransaction, EventKey, EventRun, Evidence, FlowOpened, FlowReported,
     FrameRef, MessageObserved, Ordinal, TextRef,
 };
-use crate::attribute::{RuleMatch, Ruleset, ValidityDate};
+use crate::attribute::{Resolvers, RuleMatch, Ruleset, ValidityDate};
 use crate::decode::{TCP, UDP};
 use crate::flow::{
     Counters, Directed, FlowEndReason, FlowEntry, FlowFlags, FlowId, FlowRecord, HomeNetworks,
@@ -43,6 +44,7 @@ pub(super) struct FlowFacts {
     sightings: Slab<Sighting>,
     names: NamePool<Option<RuleMatch>>,
     rules: Arc<Ruleset>,
+    resolvers: &'static Resolvers,
     home: Arc<HomeNetworks>,
     dated: bool,
     pub counters: ShardCounters,
@@ -198,6 +200,11 @@ impl<'a> Telling<'a> {
     fn server_name(&mut self, entry: &mut FlowEntry, name: &[u8]) {
         let ech_offered = entry.flags.has(FlowFlags::ECH_OFFERED);
         let (id, rule) = self.facts.judge_host(name, self.task.timestamp);
+        let signs = Signs {
+            name: Some(name),
+            ..Signs::default()
+        };
+        signs.note(entry, self.facts.resolvers);
         named(
             entry,
             match rule {
@@ -230,6 +237,17 @@ impl<'a> Telling<'a> {
         } else {
             (EvidenceKind::HttpHost, request.host())
         };
+        let signs = match host {
+            Host::Name(name) if request.is_connect() => Signs {
+                name: Some(name),
+                ..Signs::default()
+            },
+            _ => Signs {
+                target: Some(request.path_and_query()),
+                ..Signs::default()
+            },
+        };
+        signs.note(entry, self.facts.resolvers);
         match host {
             Host::Name(name) => {
                 let (id, rule) = self.facts.judge_host(name, day);
@@ -346,6 +364,7 @@ impl FlowFacts {
             ),
             dated: settings.rules.has_dated_rules(),
             rules: Arc::clone(&settings.rules),
+            resolvers: Resolvers::builtin(),
             home: Arc::clone(&settings.home),
             counters: ShardCounters::default(),
         }
@@ -398,6 +417,7 @@ impl FlowFacts {
         key: EventKey,
         events: &mut EventRun,
     ) {
+        settle(entry, self.resolvers);
         let last = reason != FlowEndReason::ActiveTimeout;
         let detail = self.detail(entry).unwrap_or_default();
         if last {

@@ -9,6 +9,7 @@ mod balance;
 mod bucket;
 mod counters;
 mod dispatch;
+mod encrypted_dns;
 mod facts;
 mod locate;
 mod merge;

@@ -118,6 +118,8 @@ struct NameServices {
     answers_left_out: u64,
     refused: u64,
     forgotten: u64,
+    encrypted_dns_hosts: u64,
+    encrypted_dns_refused: u64,
     by_outcome: BTreeMap<&'static str, u64>,
 }
 
@@ -183,6 +185,8 @@ fn document(summary: &Summary) -> Document<'_> {
             answers_left_out: summary.shards.dns.answers_left_out,
             refused: summary.shards.dns.refused,
             forgotten: summary.answers_forgotten,
+            encrypted_dns_hosts: summary.encrypted_dns_hosts,
+            encrypted_dns_refused: summary.encrypted_dns_refused,
             by_outcome: DnsOutcome::ALL
                 .iter()
                 .map(|outcome| (outcome.as_str(), summary.counters.dns[outcome.index()]))

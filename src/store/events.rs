@@ -132,6 +132,8 @@ struct Own<'a> {
     flow_end_reason: Option<FlowEndReason>,
     #[serde(skip_serializing_if = "Option::is_none")]
     midstream: Option<bool>,
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    encrypted_dns: bool,
     #[serde(skip_serializing_if = "Option::is_none")]
     dns_outcome: Option<DnsOutcome>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -403,6 +405,7 @@ impl<W: Write> EventWriter<W> {
         own.coverage = judgement.coverage().or(Some(record.coverage));
         own.flow_end_reason = Some(record.end_reason);
         own.midstream = Some(record.midstream);
+        own.encrypted_dns = record.encrypted_dns;
         own.evidence_left_out = reported.facts_left_out;
         write_line(buffer, &line)
     }
@@ -443,6 +446,7 @@ impl<W: Write> EventWriter<W> {
                 coverage: None,
                 flow_end_reason: None,
                 midstream: None,
+                encrypted_dns: false,
                 dns_outcome: None,
                 unsolicited: None,
                 evidence: self.evidence(judgement),
