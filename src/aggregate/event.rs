@@ -1,5 +1,6 @@
 //! What shards tell the ledger, and the total order in which it hears of it.
 
+use super::HostFact;
 use crate::attribute::RuleMatch;
 use crate::decode::Address;
 use crate::flow::{Endpoint, FlowId, FlowKey, FlowRecord};
@@ -227,6 +228,7 @@ enum Place {
     Opened(u32),
     Observed(u32),
     Dns(u32),
+    Host(u32),
     Reported(u32),
 }
 
@@ -237,6 +239,7 @@ pub struct EventRun {
     opened: Vec<FlowOpened>,
     observed: Vec<MessageObserved>,
     dns: Vec<DnsTransaction>,
+    hosts: Vec<HostFact>,
     reported: Vec<FlowReported>,
     facts: Vec<Evidence>,
     records: Vec<DnsRecord>,
@@ -255,6 +258,8 @@ pub enum EventRef<'a> {
     Observed(&'a MessageObserved, &'a EventRun),
     /// A question to a name service, and what became of it.
     Dns(&'a DnsTransaction, &'a EventRun),
+    /// A host said something of itself.
+    Host(&'a HostFact, &'a EventRun),
     /// A flow reported or ended.
     Reported(&'a FlowReported, &'a EventRun),
 }
@@ -266,6 +271,7 @@ impl EventRef<'_> {
             Self::Opened(opened) => (opened.key, opened.frame.seq),
             Self::Observed(observed, _) => (observed.key, observed.first_seq),
             Self::Dns(transaction, _) => (transaction.key, transaction.first_seq),
+            Self::Host(fact, _) => (fact.key, fact.first_seq),
             Self::Reported(reported, _) => (reported.record.key, reported.record.first_seq),
         }
     }
@@ -278,6 +284,7 @@ impl EventRun {
         self.opened.clear();
         self.observed.clear();
         self.dns.clear();
+        self.hosts.clear();
         self.reported.clear();
         self.facts.clear();
         self.records.clear();
@@ -374,6 +381,13 @@ impl EventRun {
     }
 
     /// Adds an event.
+    pub fn push_host(&mut self, key: EventKey, event: HostFact) {
+        let place = Place::Host(self.hosts.len() as u32);
+        self.order.push((key, place));
+        self.hosts.push(event);
+    }
+
+    /// Adds an event.
     pub fn push_reported(&mut self, key: EventKey, event: FlowReported) {
         let place = Place::Reported(self.reported.len() as u32);
         self.order.push((key, place));
@@ -397,6 +411,7 @@ impl EventRun {
             Place::Opened(at) => EventRef::Opened(self.opened.get(at as usize)?),
             Place::Observed(at) => EventRef::Observed(self.observed.get(at as usize)?, self),
             Place::Dns(at) => EventRef::Dns(self.dns.get(at as usize)?, self),
+            Place::Host(at) => EventRef::Host(self.hosts.get(at as usize)?, self),
             Place::Reported(at) => EventRef::Reported(self.reported.get(at as usize)?, self),
         })
     }

@@ -15,7 +15,9 @@ use super::{
 use crate::attribute::{RuleMatch, Ruleset, ValidityDate};
 use crate::flow::{Endpoint, FlowEndReason, FlowId, HomeNetworks};
 use crate::geo::{Countries, OperatorTable};
-use crate::model::{AppProtocol, Confidence, DnsOutcome, EvidenceKind, Locality, Timestamp};
+use crate::model::{
+    AppProtocol, Confidence, DnsOutcome, EvidenceKind, HostFactKind, Locality, Timestamp,
+};
 
 /// What the ledger counts beside bytes.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -34,6 +36,8 @@ pub struct LedgerCounters {
     pub facts_attributed: [u64; EvidenceKind::COUNT],
     /// Questions to name services, by what became of them.
     pub dns: [u64; DnsOutcome::COUNT],
+    /// What hosts said of themselves, by where it was read.
+    pub host_facts: [u64; HostFactKind::COUNT],
     /// Facts that a rule knows of clients that are not home: nobody's exposure.
     pub attributed_without_home: u64,
     /// Bytes of attributed flows whose client is not home.
@@ -138,6 +142,7 @@ impl Ledger {
             EventRef::Opened(opened) => self.opened(opened),
             EventRef::Observed(observed, run) => self.observed(observed, run),
             EventRef::Dns(transaction, run) => self.dns(transaction, run),
+            EventRef::Host(fact, _) => self.counters.host_facts[fact.kind.index()] += 1,
             EventRef::Reported(reported, run) => self.reported(reported, run),
         }
     }

@@ -9,6 +9,7 @@ mod encrypted_dns;
 mod event;
 mod exposure;
 mod home_hint;
+mod host_fact;
 mod judgement;
 mod ledger;
 mod resolver;
@@ -22,6 +23,7 @@ pub use event::{
 };
 pub use exposure::{Contacts, EvidenceSample, Exposure, ExposureKey, Exposures, Host};
 pub use home_hint::{HomeHint, ProposedHome};
+pub use host_fact::{DhcpMessage, HostFact};
 pub use judgement::{Judgement, Weighed};
 pub use ledger::{Ledger, LedgerCounters};
 pub use resolver::{MemoryLimits, Remembered, Resolved, ResolverMemory};

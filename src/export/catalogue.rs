@@ -163,6 +163,16 @@ pub const CATALOGUE: &[Definition] = &[
         "Home hosts that were seen to use encrypted DNS: what they asked for cannot be seen.",
     ),
     counter(
+        "avscope_host_facts_total",
+        &["kind"],
+        "What hosts said of their addresses and names to their network, by where it was read; all kinds together are all that was told.",
+    ),
+    counter(
+        "avscope_host_fact_anomalies_total",
+        &["kind"],
+        "DHCP messages that could not be read at all, and those that ended early or contradicted themselves.",
+    ),
+    counter(
         "avscope_traffic_bytes_total",
         &["locality", "coverage", "direction"],
         "IP bytes by side of the border and by what could be seen of them; all together are all bytes of packets read.",

@@ -13,7 +13,9 @@ use crate::attribute::Ruleset;
 use crate::decode::{NotIp, Undecodable};
 use crate::flow::FlowEndReason;
 use crate::geo::Dataset;
-use crate::model::{CountryCode, Coverage, DnsOutcome, EvidenceKind, Locality, Purpose};
+use crate::model::{
+    CountryCode, Coverage, DnsOutcome, EvidenceKind, HostFactKind, Locality, Purpose,
+};
 use crate::report::{ExposureView, PurposeView, Summary};
 
 /// What stands for a product, country or engine that is not known.
@@ -49,7 +51,7 @@ impl SummaryCollector {
         capture(summary, &mut samples);
         flows(summary, &mut samples);
         name_services(summary, &mut samples);
-        encrypted_dns(summary, &mut samples);
+        hosts(summary, &mut samples);
         traffic(summary, &mut samples);
         exposures(summary, rules, &mut samples);
         Ok(Self {
@@ -258,9 +260,17 @@ fn name_services(summary: &Summary, samples: &mut Samples) {
     }
 }
 
-fn encrypted_dns(summary: &Summary, samples: &mut Samples) {
+fn hosts(summary: &Summary, samples: &mut Samples) {
     let hosts = summary.encrypted_dns_hosts;
     samples.add("avscope_encrypted_dns_hosts", &[], hosts);
+    for kind in HostFactKind::ALL {
+        let count = summary.counters.host_facts[kind.index()];
+        samples.add("avscope_host_facts_total", &[kind.as_str()], count);
+    }
+    let refused = &summary.shards.host_facts;
+    let name = "avscope_host_fact_anomalies_total";
+    samples.add(name, &["malformed"], refused.malformed);
+    samples.add(name, &["damaged"], refused.damaged);
 }
 
 fn traffic(summary: &Summary, samples: &mut Samples) {

@@ -11,7 +11,7 @@ use crate::aggregate::Traffic;
 use crate::decode::{NotIp, Undecodable};
 use crate::flow::FlowEndReason;
 use crate::geo::Dataset;
-use crate::model::{Coverage, DnsOutcome, EvidenceKind, Locality};
+use crate::model::{Coverage, DnsOutcome, EvidenceKind, HostFactKind, Locality};
 
 /// Version of the document's fields and their meaning.
 const SCHEMA_VERSION: u32 = 2;
@@ -39,6 +39,7 @@ struct Document<'a> {
     flows: Flows,
     handshakes: Handshakes,
     name_services: NameServices,
+    host_facts: HostFacts,
     facts_by_kind: BTreeMap<&'static str, u64>,
     time: Time,
     conservation: Vec<Equation>,
@@ -124,6 +125,13 @@ struct NameServices {
 }
 
 #[derive(Serialize)]
+struct HostFacts {
+    by_kind: BTreeMap<&'static str, u64>,
+    malformed: u64,
+    damaged: u64,
+}
+
+#[derive(Serialize)]
 struct Time {
     steps_back: u64,
     jumps: u64,
@@ -191,6 +199,14 @@ fn document(summary: &Summary) -> Document<'_> {
                 .iter()
                 .map(|outcome| (outcome.as_str(), summary.counters.dns[outcome.index()]))
                 .collect(),
+        },
+        host_facts: HostFacts {
+            by_kind: HostFactKind::ALL
+                .iter()
+                .map(|kind| (kind.as_str(), summary.counters.host_facts[kind.index()]))
+                .collect(),
+            malformed: summary.shards.host_facts.malformed,
+            damaged: summary.shards.host_facts.damaged,
         },
         facts_by_kind: EvidenceKind::ALL
             .iter()

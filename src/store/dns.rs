@@ -7,7 +7,7 @@ use serde::Serialize;
 
 use crate::aggregate::{DnsData, DnsRecord, DnsTransaction, EventRun};
 use crate::decode::Address;
-use crate::model::printable;
+use crate::model::{EvidenceKind, printable};
 
 /// The object `dns` of a line, in the form of Suricata 8 (version 3).
 #[derive(Serialize)]
@@ -51,7 +51,12 @@ pub(super) fn dns<'a>(transaction: &DnsTransaction, run: &'a EventRun) -> Dns<'a
         rcode: transaction.rcode.map(rcode),
         queries: [Query {
             rrname: printable(run.text(transaction.name)),
-            rrtype: record_type(transaction.query_type),
+            rrtype: match (transaction.kind, transaction.query_type) {
+                // Of NetBIOS names two numbers mean what they do not in DNS (RFC 1002 §4.2.1.2).
+                (EvidenceKind::NbnsQuery, 0x20) => "NB".into(),
+                (EvidenceKind::NbnsQuery, 0x21) => "NBSTAT".into(),
+                (_, kind) => record_type(kind),
+            },
         }],
         answers: records.map(|record| answer(record, run)).collect(),
     }

@@ -20,6 +20,7 @@ mod frames;
 mod generator;
 mod geoip;
 mod inputs;
+mod local_services;
 mod metrics;
 mod mmdb_writer;
 mod name_services;

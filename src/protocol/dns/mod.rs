@@ -19,6 +19,7 @@ pub use assembler::StreamAssembler;
 pub use message::{Answer, Data, Message, Question, ServiceHints};
 pub use name::{NAME_TEXT_MAX, POINTERS_MAX};
 
+pub(in crate::protocol) use name::{end_in_place, labels};
 use walk::{Header, Walk};
 
 /// Questions kept of a message. Most have one; multicast DNS asks for two dozen at once.
@@ -110,7 +111,7 @@ pub fn looks_like_stream(stream: &[u8]) -> bool {
     len >= HEADER_LEN
         && match Walk::new(message) {
             None => true,
-            Some(walk) if message.len() < len => plausible(walk.header()),
+            Some(walk) if message.len() < len => plausible(walk.header(), Strictness::Beginning),
             Some(_) => looks_like(message, Strictness::Beginning),
         }
 }
@@ -126,7 +127,7 @@ fn looks_like(bytes: &[u8], strictness: Strictness) -> bool {
         return false;
     };
     let header = walk.header();
-    if !plausible(header) {
+    if !plausible(header, strictness) {
         return false;
     }
     for _ in 0..header.questions {
@@ -161,13 +162,18 @@ fn looks_like(bytes: &[u8], strictness: Strictness) -> bool {
     strictness == Strictness::Beginning || walk.is_at_end()
 }
 
-/// What a header of a message that stands alone can say: anything else is another protocol.
-fn plausible(header: Header) -> bool {
+/// What a header of a message that stands alone can say: anything else is another protocol. Where DNS is at home there may be
+/// several questions, which servers refuse (RFC 9619); elsewhere one.
+fn plausible(header: Header, strictness: Strictness) -> bool {
     /// Query, notify (RFC 1996) and update (RFC 2136).
     const OPCODES: [u8; 3] = [0, 4, 5];
     /// The largest assigned without EDNS is 11 (DSOTYPENI, RFC 8490).
     const RCODE_MAX: u8 = 11;
     const RECORDS_MAX: u16 = 512;
+    let most = match strictness {
+        Strictness::Whole => 1,
+        Strictness::Beginning => QUESTIONS_MAX as u16,
+    };
     if !OPCODES.contains(&header.opcode()) || header.reserved() || header.rcode() > RCODE_MAX {
         return false;
     }
@@ -178,9 +184,9 @@ fn plausible(header: Header) -> bool {
         return false;
     }
     if header.is_response() {
-        header.questions <= 1 && (header.questions == 1 || header.answers > 0)
+        header.questions <= most && (header.questions > 0 || header.answers > 0)
     } else {
-        header.questions == 1
+        (1..=most).contains(&header.questions)
             && header.rcode() == 0
             && (header.opcode() != 0 || (header.answers == 0 && header.additionals <= 2))
     }
