@@ -286,6 +286,26 @@ fn protocols_of_a_service_are_whole_and_bounded() {
 }
 
 #[test]
+fn several_questions_are_taken_where_dns_is_at_home() {
+    let asks = |count: u16| {
+        let mut message = header(1, 0x0100, [count, 0, 0, 0]);
+        for _ in 0..count {
+            message.extend(question(&name(&[b"a", b"example"]), TYPE_A));
+        }
+        message
+    };
+    for (count, at_home, elsewhere) in [
+        (1, true, true),
+        (2, true, false),
+        (32, true, false),
+        (33, false, false),
+    ] {
+        assert_eq!(begins_like_message(&asks(count)), at_home, "{count}");
+        assert_eq!(looks_like_message(&asks(count)), elsewhere, "{count}");
+    }
+}
+
+#[test]
 fn the_pseudo_record_of_edns_is_no_answer() {
     let mut message = header(1, 0x8180, [1, 2, 0, 0]);
     message.extend(question(&name(&[b"a"]), TYPE_A));
