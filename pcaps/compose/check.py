@@ -10,6 +10,7 @@ import subprocess
 from collections import Counter
 from pathlib import Path
 
+import check_services
 from namespaces import ComposeError
 
 REASSEMBLE = ["-o", "tcp.reassemble_out_of_order:TRUE"]
@@ -55,6 +56,8 @@ def check_names(capture: Path, expected: dict) -> list[str]:
     differences = compare("tls_sni", wanted, Counter((*ends(row), row[6]) for row in rows))
     named = {ends(row) for row in rows}
     differences += [f"named, but should not be: {of(entry)}" for entry in expected.get("unnamed", []) if of(entry) in named]
+    if "questions" in expected:
+        return differences + check_services.check(capture, expected, tshark)
     if "dns" in expected:
         return differences + check_dns(capture, expected) + check_http(capture, expected)
     wanted = Counter(of(entry) + (entry["name"],) for entry in expected.get("other_names", []) if entry["kind"] == "http_host")

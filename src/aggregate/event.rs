@@ -1,5 +1,6 @@
 //! What shards tell the ledger, and the total order in which it hears of it.
 
+use super::HostFact;
 use crate::attribute::RuleMatch;
 use crate::decode::Address;
 use crate::flow::{Endpoint, FlowId, FlowKey, FlowRecord};
@@ -143,6 +144,19 @@ pub enum DnsData {
     Address(Address),
     /// Another name.
     Name(TextRef),
+    /// SVCB or HTTPS (RFC 9460): where the name is served, and how.
+    Service {
+        /// 0: an alias; otherwise the lower the earlier.
+        priority: u16,
+        /// The name that serves it; the owner where the record says so.
+        target: TextRef,
+        /// Addresses given along, in the run's list of addresses.
+        hints: ListRef,
+        /// Protocols, with commas between.
+        alpn: TextRef,
+        /// A configuration for Encrypted ClientHello was given.
+        ech: bool,
+    },
     /// Not read.
     Other,
 }
@@ -214,6 +228,7 @@ enum Place {
     Opened(u32),
     Observed(u32),
     Dns(u32),
+    Host(u32),
     Reported(u32),
 }
 
@@ -224,9 +239,11 @@ pub struct EventRun {
     opened: Vec<FlowOpened>,
     observed: Vec<MessageObserved>,
     dns: Vec<DnsTransaction>,
+    hosts: Vec<HostFact>,
     reported: Vec<FlowReported>,
     facts: Vec<Evidence>,
     records: Vec<DnsRecord>,
+    addresses: Vec<Address>,
     text: Vec<u8>,
     /// Whether the worker has more before the next watermark.
     pub unfinished: bool,
@@ -241,6 +258,8 @@ pub enum EventRef<'a> {
     Observed(&'a MessageObserved, &'a EventRun),
     /// A question to a name service, and what became of it.
     Dns(&'a DnsTransaction, &'a EventRun),
+    /// A host said something of itself.
+    Host(&'a HostFact, &'a EventRun),
     /// A flow reported or ended.
     Reported(&'a FlowReported, &'a EventRun),
 }
@@ -252,6 +271,7 @@ impl EventRef<'_> {
             Self::Opened(opened) => (opened.key, opened.frame.seq),
             Self::Observed(observed, _) => (observed.key, observed.first_seq),
             Self::Dns(transaction, _) => (transaction.key, transaction.first_seq),
+            Self::Host(fact, _) => (fact.key, fact.first_seq),
             Self::Reported(reported, _) => (reported.record.key, reported.record.first_seq),
         }
     }
@@ -264,9 +284,11 @@ impl EventRun {
         self.opened.clear();
         self.observed.clear();
         self.dns.clear();
+        self.hosts.clear();
         self.reported.clear();
         self.facts.clear();
         self.records.clear();
+        self.addresses.clear();
         self.text.clear();
         self.unfinished = false;
     }
@@ -327,6 +349,16 @@ impl EventRun {
         }
     }
 
+    /// Keeps a list of addresses.
+    pub fn keep_addresses(&mut self, addresses: &[Address]) -> ListRef {
+        let first = self.addresses.len() as u32;
+        self.addresses.extend_from_slice(addresses);
+        ListRef {
+            first,
+            count: addresses.len() as u32,
+        }
+    }
+
     /// Adds an event.
     pub fn push_opened(&mut self, key: EventKey, event: FlowOpened) {
         let place = Place::Opened(self.opened.len() as u32);
@@ -346,6 +378,13 @@ impl EventRun {
         let place = Place::Dns(self.dns.len() as u32);
         self.order.push((key, place));
         self.dns.push(event);
+    }
+
+    /// Adds an event.
+    pub fn push_host(&mut self, key: EventKey, event: HostFact) {
+        let place = Place::Host(self.hosts.len() as u32);
+        self.order.push((key, place));
+        self.hosts.push(event);
     }
 
     /// Adds an event.
@@ -372,6 +411,7 @@ impl EventRun {
             Place::Opened(at) => EventRef::Opened(self.opened.get(at as usize)?),
             Place::Observed(at) => EventRef::Observed(self.observed.get(at as usize)?, self),
             Place::Dns(at) => EventRef::Dns(self.dns.get(at as usize)?, self),
+            Place::Host(at) => EventRef::Host(self.hosts.get(at as usize)?, self),
             Place::Reported(at) => EventRef::Reported(self.reported.get(at as usize)?, self),
         })
     }
@@ -387,6 +427,11 @@ impl EventRun {
     /// A list of facts.
     pub fn facts(&self, list: ListRef) -> &[Evidence] {
         slice(&self.facts, list)
+    }
+
+    /// A list of addresses.
+    pub fn addresses(&self, list: ListRef) -> &[Address] {
+        slice(&self.addresses, list)
     }
 
     /// A list of records.

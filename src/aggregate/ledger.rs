@@ -4,16 +4,20 @@ use std::collections::HashMap;
 use std::net::IpAddr;
 use std::sync::Arc;
 
+use super::encrypted_dns::asks_for_dnscrypt;
 use super::exposure::{Counts, Host, Places, Sighting};
 use super::judgement::is_learnt_beside;
 use super::{
-    ByteLedger, DnsData, DnsTransaction, EventRef, EventRun, Exposures, FlowOpened, FlowReported,
-    FrameRef, Judgement, MemoryLimits, MessageObserved, Resolved, ResolverMemory, Traffic, Weighed,
+    ByteLedger, DnsData, DnsTransaction, EncryptedDnsHosts, EventRef, EventRun, Exposures,
+    FlowOpened, FlowReported, FrameRef, Judgement, MemoryLimits, MessageObserved, Resolved,
+    ResolverMemory, Traffic, Weighed,
 };
 use crate::attribute::{RuleMatch, Ruleset, ValidityDate};
 use crate::flow::{Endpoint, FlowEndReason, FlowId, HomeNetworks};
 use crate::geo::{Countries, OperatorTable};
-use crate::model::{AppProtocol, Confidence, DnsOutcome, EvidenceKind, Locality, Timestamp};
+use crate::model::{
+    AppProtocol, Confidence, DnsOutcome, EvidenceKind, HostFactKind, Locality, Timestamp,
+};
 
 /// What the ledger counts beside bytes.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -32,6 +36,8 @@ pub struct LedgerCounters {
     pub facts_attributed: [u64; EvidenceKind::COUNT],
     /// Questions to name services, by what became of them.
     pub dns: [u64; DnsOutcome::COUNT],
+    /// What hosts said of themselves, by where it was read.
+    pub host_facts: [u64; HostFactKind::COUNT],
     /// Facts that a rule knows of clients that are not home: nobody's exposure.
     pub attributed_without_home: u64,
     /// Bytes of attributed flows whose client is not home.
@@ -86,6 +92,7 @@ pub struct Ledger {
     bytes: ByteLedger,
     counters: LedgerCounters,
     judgement: Judgement,
+    encrypted_dns: EncryptedDnsHosts,
 }
 
 /// What was known of a flow when it opened.
@@ -122,6 +129,8 @@ impl Ledger {
             bytes: ByteLedger::default(),
             counters: LedgerCounters::default(),
             judgement: Judgement::default(),
+            // A host with an exposure at least asks; and as many again is no size that a network has.
+            encrypted_dns: EncryptedDnsHosts::new(exposures_max),
         }
     }
 
@@ -133,6 +142,7 @@ impl Ledger {
             EventRef::Opened(opened) => self.opened(opened),
             EventRef::Observed(observed, run) => self.observed(observed, run),
             EventRef::Dns(transaction, run) => self.dns(transaction, run),
+            EventRef::Host(fact, _) => self.counters.host_facts[fact.kind.index()] += 1,
             EventRef::Reported(reported, run) => self.reported(reported, run),
         }
     }
@@ -171,6 +181,11 @@ impl Ledger {
     /// Who resolved what.
     pub fn memory(&self) -> &ResolverMemory {
         &self.memory
+    }
+
+    /// Hosts that were seen to use encrypted DNS.
+    pub fn encrypted_dns(&self) -> &EncryptedDnsHosts {
+        &self.encrypted_dns
     }
 
     /// The rules by which everything was judged.
@@ -272,6 +287,11 @@ impl Ledger {
         self.judgement.add(asked, name, &self.rules);
         self.judgement.decide(None);
         self.remember(transaction, run);
+        if asks_for_dnscrypt(name, transaction.query_type)
+            && let Some(host) = self.host(transaction.key.scope(), &transaction.client)
+        {
+            self.encrypted_dns.seen(host);
+        }
         let Some(rule) = transaction.rule else { return };
         self.counters.facts_attributed[kind.index()] += 1;
         let Some(host) = self.host(transaction.key.scope(), &transaction.client) else {
@@ -310,7 +330,7 @@ impl Ledger {
         let asked = run.text(transaction.name);
         let alias = || {
             records.iter().find_map(|record| match record.data {
-                DnsData::Name(alias) => {
+                DnsData::Name(alias) | DnsData::Service { target: alias, .. } => {
                     let alias = run.text(alias);
                     Some((alias, self.match_name(alias, frame.time)?))
                 }
@@ -328,9 +348,15 @@ impl Ledger {
             frame,
             flow: transaction.flow,
         };
-        let addresses = records.iter().filter_map(|record| match record.data {
-            DnsData::Address(address) => Some((address, record.ttl_seconds)),
-            _ => None,
+        // Hints are answers to the asked name as well: clients connect to them without asking further (RFC 9460 §7.3).
+        let addresses = records.iter().flat_map(|record| {
+            let (own, hints) = match &record.data {
+                DnsData::Address(address) => (Some(*address), &[][..]),
+                DnsData::Service { hints, .. } => (None, run.addresses(*hints)),
+                DnsData::Name(_) | DnsData::Other => (None, &[][..]),
+            };
+            let all = own.into_iter().chain(hints.iter().copied());
+            all.map(|address| (address, record.ttl_seconds))
         });
         self.memory.answered(
             transaction.key.scope(),
@@ -349,6 +375,11 @@ impl Ledger {
             self.counters.interim_records += 1;
         }
         self.judge(reported, run);
+        if record.encrypted_dns
+            && let Some(host) = self.host(record.key.scope(), &record.initiator)
+        {
+            self.encrypted_dns.seen(host);
+        }
         let [from_initiator, from_responder] = record.since_last.bytes;
         let responder_is_home =
             record.locality == Locality::Outbound && self.home.contains(&record.responder.address);

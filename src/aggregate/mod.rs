@@ -5,21 +5,25 @@
 
 mod bytes;
 mod conservation;
+mod encrypted_dns;
 mod event;
 mod exposure;
 mod home_hint;
+mod host_fact;
 mod judgement;
 mod ledger;
 mod resolver;
 
 pub use bytes::{ByteLedger, Traffic};
 pub use conservation::{Conservation, Equation};
+pub use encrypted_dns::EncryptedDnsHosts;
 pub use event::{
     DnsData, DnsRecord, DnsTransaction, EventKey, EventRef, EventRun, Evidence, FlowOpened,
     FlowReported, FrameRef, ListRef, MessageObserved, Ordinal, TextRef,
 };
 pub use exposure::{Contacts, EvidenceSample, Exposure, ExposureKey, Exposures, Host};
 pub use home_hint::{HomeHint, ProposedHome};
+pub use host_fact::{DhcpMessage, HostFact};
 pub use judgement::{Judgement, Weighed};
 pub use ledger::{Ledger, LedgerCounters};
 pub use resolver::{MemoryLimits, Remembered, Resolved, ResolverMemory};

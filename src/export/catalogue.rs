@@ -190,7 +190,22 @@ pub const CATALOGUE: &[Definition] = &[
     counter(
         "avscope_dns_anomalies_total",
         &["kind"],
-        "Responses without a question seen, those of them left out since their flow shows the client, questions repeated, messages that could not be read, questions refused for lack of room, and answers forgotten before their time for lack of room.",
+        "Responses without a question seen, those of them left out since their flow shows the client, questions repeated, messages that could not be read, questions refused for lack of room, answers forgotten before their time for lack of room, and flows and questions of hosts with encrypted DNS that found no room to be counted.",
+    ),
+    gauge(
+        "avscope_encrypted_dns_hosts",
+        &[],
+        "Home hosts that were seen to use encrypted DNS: what they asked for cannot be seen.",
+    ),
+    counter(
+        "avscope_host_facts_total",
+        &["kind"],
+        "What hosts said of their addresses and names to their network, by where it was read; all kinds together are all that was told.",
+    ),
+    counter(
+        "avscope_host_fact_anomalies_total",
+        &["kind"],
+        "DHCP messages that could not be read at all, and those that ended early or contradicted themselves.",
     ),
     counter(
         "avscope_traffic_bytes_total",

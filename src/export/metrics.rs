@@ -13,7 +13,9 @@ use crate::attribute::Ruleset;
 use crate::decode::{NotIp, Undecodable};
 use crate::flow::FlowEndReason;
 use crate::geo::Dataset;
-use crate::model::{CountryCode, Coverage, DnsOutcome, EvidenceKind, Locality, Purpose};
+use crate::model::{
+    CountryCode, Coverage, DnsOutcome, EvidenceKind, HostFactKind, Locality, Purpose,
+};
 use crate::report::{ExposureView, PurposeView, Summary};
 
 /// What stands for a product, country or engine that is not known.
@@ -50,6 +52,7 @@ impl SummaryCollector {
         mirror(summary, &mut samples);
         flows(summary, &mut samples);
         name_services(summary, &mut samples);
+        hosts(summary, &mut samples);
         traffic(summary, &mut samples);
         exposures(summary, rules, &mut samples);
         Ok(Self {
@@ -277,9 +280,23 @@ fn name_services(summary: &Summary, samples: &mut Samples) {
         ("malformed", dns.malformed),
         ("refused", dns.refused),
         ("forgotten", summary.answers_forgotten),
+        ("encrypted_host_refused", summary.encrypted_dns_refused),
     ] {
         samples.add("avscope_dns_anomalies_total", &[kind], count);
     }
+}
+
+fn hosts(summary: &Summary, samples: &mut Samples) {
+    let hosts = summary.encrypted_dns_hosts;
+    samples.add("avscope_encrypted_dns_hosts", &[], hosts);
+    for kind in HostFactKind::ALL {
+        let count = summary.counters.host_facts[kind.index()];
+        samples.add("avscope_host_facts_total", &[kind.as_str()], count);
+    }
+    let refused = &summary.shards.host_facts;
+    let name = "avscope_host_fact_anomalies_total";
+    samples.add(name, &["malformed"], refused.malformed);
+    samples.add(name, &["damaged"], refused.damaged);
 }
 
 fn traffic(summary: &Summary, samples: &mut Samples) {

@@ -57,6 +57,8 @@ impl FlowFlags {
     pub const HAS_DETAIL: Self = Self(1 << 8);
     /// Encrypted ClientHello was offered.
     pub const ECH_OFFERED: Self = Self(1 << 9);
+    /// It carries questions to a name service, encrypted.
+    pub const ENCRYPTED_DNS: Self = Self(1 << 15);
 
     /// Whether all bits of `flags` are set.
     #[inline]

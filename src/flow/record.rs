@@ -109,6 +109,8 @@ pub struct FlowRecord {
     pub coverage: Coverage,
     /// What was recognised in it.
     pub app_protocol: Option<AppProtocol>,
+    /// It carried questions to a name service, encrypted.
+    pub encrypted_dns: bool,
 }
 
 impl FlowRecord {
@@ -132,6 +134,7 @@ impl FlowRecord {
             locality: entry.locality(),
             coverage: entry.coverage(),
             app_protocol: entry.app_protocol(),
+            encrypted_dns: entry.flags.has(FlowFlags::ENCRYPTED_DNS),
         }
     }
 }

@@ -5,6 +5,7 @@
 mod app_protocol;
 mod closed_set;
 mod coverage;
+mod host_facts;
 mod redact;
 mod text;
 mod time;
@@ -13,7 +14,8 @@ mod words;
 pub use app_protocol::{AppProtocol, Carries};
 pub(crate) use closed_set::closed_set;
 pub use coverage::{Coverage, Locality};
-pub use redact::{redact_identifiers, redact_target, redacted};
+pub use host_facts::{AddressState, DhcpType, HostFactKind};
+pub use redact::{REDACTED, redact_identifiers, redact_target, redacted};
 pub use text::{civil_seconds, printable, rfc3339};
 pub use time::{Tick, Timestamp};
 pub use words::{

@@ -8,7 +8,7 @@ use std::borrow::Cow;
 use super::EvidenceKind;
 
 /// What stands for an identifier.
-const REDACTED: &str = "…";
+pub const REDACTED: &str = "…";
 /// Digits in a row that are hardly a version, a date or a year: 20240131 is none, a serial number is.
 const DIGITS: usize = 9;
 /// Hexadecimal digits in a row: half an MD5, a 64-bit number.

@@ -155,6 +155,27 @@ impl DnsReader {
         }
     }
 
+    /// What the sender of the last message, an answer to all, says of its own address: a name for it, and for how many seconds.
+    pub fn announced(&self, sender: &[u8; 16]) -> Option<(&[u8], u32)> {
+        if !self.message.is_response() {
+            return None;
+        }
+        self.message
+            .answers()
+            .find(|answer| answer.data == Data::Address(*sender))
+            .map(|answer| (answer.name, answer.ttl))
+    }
+
+    /// Counts a question that was read elsewhere, and waits for no answer.
+    pub fn count_question(&mut self) {
+        self.counters.questions = self.counters.questions.saturating_add(1);
+    }
+
+    /// Counts a message that was tried elsewhere, and could not be read.
+    pub fn count_malformed(&mut self) {
+        self.counters.malformed = self.counters.malformed.saturating_add(1);
+    }
+
     /// The flow is over: nobody answers any more.
     pub fn close(&mut self, place: Option<u32>, show: &mut impl FnMut(&Transaction<'_>)) {
         let Some(number) = place else { return };

@@ -8,7 +8,7 @@ use crate::aggregate::{Conservation, Equation, Ledger};
 use crate::capture::FileReport;
 use crate::decode::{NotIp, Undecodable};
 use crate::flow::FlowEndReason;
-use crate::model::{Coverage, DnsOutcome, EvidenceKind, Locality};
+use crate::model::{Coverage, DnsOutcome, EvidenceKind, HostFactKind, Locality};
 
 /// Everything that must add up.
 pub fn conservation(outcome: &Outcome, ledger: &Ledger, inputs: &[FileReport]) -> Conservation {
@@ -88,6 +88,7 @@ pub fn conservation(outcome: &Outcome, ledger: &Ledger, inputs: &[FileReport]) -
                 parts: vec![("in the account", outside.bytes())],
             },
             questions(outcome, ledger),
+            hosts(outcome, ledger),
             Equation {
                 what: "bytes attributed",
                 total: attributed,
@@ -106,6 +107,19 @@ pub fn conservation(outcome: &Outcome, ledger: &Ledger, inputs: &[FileReport]) -
                     .collect(),
             },
         ],
+    }
+}
+
+/// What hosts said of themselves was told, each once.
+fn hosts(outcome: &Outcome, ledger: &Ledger) -> Equation {
+    let heard = &ledger.counters().host_facts;
+    Equation {
+        what: "facts about hosts",
+        total: outcome.shards.host_facts.told,
+        parts: HostFactKind::ALL
+            .iter()
+            .map(|kind| (kind.as_str(), heard[kind.index()]))
+            .collect(),
     }
 }
 

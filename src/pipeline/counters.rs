@@ -46,6 +46,17 @@ impl std::ops::AddAssign<&FrameCounters> for FrameCounters {
     }
 }
 
+/// What hosts said of themselves to their network.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct HostFactCounters {
+    /// What was told to the ledger.
+    pub told: u64,
+    /// DHCP messages that could not be read.
+    pub malformed: u64,
+    /// DHCP messages that end early or contradict themselves; what stood before that was read.
+    pub damaged: u64,
+}
+
 /// What one shard, or all of them, came to.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ShardCounters {
@@ -63,6 +74,8 @@ pub struct ShardCounters {
     pub handshakes: HandshakeCounters,
     /// Questions to name services.
     pub dns: DnsCounters,
+    /// What hosts said of themselves.
+    pub host_facts: HostFactCounters,
     /// Facts that flows showed beyond those kept; they were told when they were seen.
     pub facts_left_out: u64,
     /// Names that found no room: seen and reported, but missing in the record of their flow.
@@ -87,6 +100,10 @@ impl std::ops::AddAssign<&ShardCounters> for ShardCounters {
         sum.given_up += more.given_up;
         sum.gaps += more.gaps;
         self.facts_left_out += other.facts_left_out;
+        let (sum, more) = (&mut self.host_facts, &other.host_facts);
+        sum.told += more.told;
+        sum.malformed += more.malformed;
+        sum.damaged += more.damaged;
         let (sum, more) = (&mut self.dns, &other.dns);
         sum.questions += more.questions;
         sum.unsolicited += more.unsolicited;

@@ -12,23 +12,20 @@ use std::sync::Arc;
 use xxhash_rust::xxh3::xxh3_64;
 
 use super::bucket::{named, silent_coverage};
+use super::encrypted_dns::{Signs, settle};
 use super::shard::Task;
 use super::{SHARDS, Settings, ShardCounters};
 use crate::aggregate::{
-    DnsData, DnsRecord, DnsTransaction, EventKey, EventRun, Evidence, FlowOpened, FlowReported,
-    FrameRef, MessageObserved, Ordinal, TextRef,
+    EventKey, EventRun, Evidence, FlowOpened, FlowReported, FrameRef, MessageObserved, Ordinal,
+    TextRef,
 };
-use crate::attribute::{RuleMatch, Ruleset, ValidityDate};
+use crate::attribute::{Resolvers, RuleMatch, Ruleset, ValidityDate};
 use crate::decode::{TCP, UDP};
 use crate::flow::{
-    Counters, Directed, FlowEndReason, FlowEntry, FlowFlags, FlowId, FlowRecord, HomeNetworks,
+    Counters, FlowEndReason, FlowEntry, FlowFlags, FlowId, FlowRecord, HomeNetworks,
 };
 use crate::model::{AppProtocol, Coverage, EvidenceKind, Timestamp};
-use crate::observe::{
-    Arrival, DnsReader, Message, NameId, NamePool, SeenFrame, Slab, StreamReader, TextKind,
-    Transaction,
-};
-use crate::protocol::dns::Data;
+use crate::observe::{DnsReader, Message, NameId, NamePool, Slab, StreamReader, TextKind};
 use crate::protocol::http1::{Host, Request};
 
 /// Facts that one flow keeps; a connection to a proxy may name hundreds of hosts, and the first ones say what it is.
@@ -43,6 +40,7 @@ pub(super) struct FlowFacts {
     sightings: Slab<Sighting>,
     names: NamePool<Option<RuleMatch>>,
     rules: Arc<Ruleset>,
+    resolvers: &'static Resolvers,
     home: Arc<HomeNetworks>,
     dated: bool,
     pub counters: ShardCounters,
@@ -50,11 +48,11 @@ pub(super) struct FlowFacts {
 
 /// What only some flows need.
 #[derive(Clone, Copy, Debug, Default)]
-struct Detail {
+pub(super) struct Detail {
     /// Place among the streams that are read.
     stream: Option<u32>,
     /// Place where its questions wait.
-    questions: Option<u32>,
+    pub questions: Option<u32>,
     /// First and last of the facts it showed.
     facts: Option<(u32, u32)>,
     facts_kept: u8,
@@ -95,10 +93,10 @@ pub(super) struct Telling<'a> {
     pub facts: &'a mut FlowFacts,
     pub dns: &'a mut DnsReader,
     pub events: &'a mut EventRun,
-    task: &'a Task,
+    pub(super) task: &'a Task,
     frame_bytes: &'a [u8],
     frame: Option<FrameRef>,
-    part: u16,
+    pub(super) part: u16,
 }
 
 impl<'a> Telling<'a> {
@@ -144,60 +142,14 @@ impl<'a> Telling<'a> {
         }
     }
 
-    /// A DNS message, over UDP or in a stream.
-    pub fn dns_message(
-        &mut self,
-        entry: &mut FlowEntry,
-        direction: Directed,
-        protocol: AppProtocol,
-        bytes: &[u8],
-    ) {
-        let before = self.facts.detail(entry).and_then(|detail| detail.questions);
-        let mut place = before;
-        let frame = self.frame();
-        let arrival = Arrival {
-            bytes,
-            direction,
-            protocol,
-            frame: SeenFrame {
-                seq: frame.seq,
-                hash: frame.hash,
-                time: frame.time,
-            },
-            // In a stream copies are gone already, and a question may have been in a segment that was lost.
-            client_seen: entry.key.protocol() == UDP && {
-                let [from_initiator, from_responder] = entry.counters().packets;
-                match direction {
-                    Directed::FromInitiator => from_responder > 0,
-                    Directed::FromResponder => from_initiator > 0,
-                }
-            },
-            now: self.task.stream_time,
-        };
-        let (facts, events, task, part) = (
-            &mut *self.facts,
-            &mut *self.events,
-            self.task,
-            &mut self.part,
-        );
-        self.dns.message(&mut place, &arrival, &mut |transaction| {
-            let key = EventKey {
-                at: task.stream_time,
-                seq: task.seq,
-                ordinal: Ordinal::Shown,
-                part: *part,
-            };
-            *part = part.saturating_add(1);
-            facts.transaction(entry, protocol, transaction, key, events);
-        });
-        if place != before {
-            self.facts.keep(entry, |detail| detail.questions = place);
-        }
-    }
-
     fn server_name(&mut self, entry: &mut FlowEntry, name: &[u8]) {
         let ech_offered = entry.flags.has(FlowFlags::ECH_OFFERED);
         let (id, rule) = self.facts.judge_host(name, self.task.timestamp);
+        let signs = Signs {
+            name: Some(name),
+            ..Signs::default()
+        };
+        signs.note(entry, self.facts.resolvers);
         named(
             entry,
             match rule {
@@ -230,6 +182,17 @@ impl<'a> Telling<'a> {
         } else {
             (EvidenceKind::HttpHost, request.host())
         };
+        let signs = match host {
+            Host::Name(name) if request.is_connect() => Signs {
+                name: Some(name),
+                ..Signs::default()
+            },
+            _ => Signs {
+                target: Some(request.path_and_query()),
+                ..Signs::default()
+            },
+        };
+        signs.note(entry, self.facts.resolvers);
         match host {
             Host::Name(name) => {
                 let (id, rule) = self.facts.judge_host(name, day);
@@ -324,7 +287,7 @@ impl<'a> Telling<'a> {
     }
 
     /// The frame, hashed when something in it is first told.
-    fn frame(&mut self) -> FrameRef {
+    pub(super) fn frame(&mut self) -> FrameRef {
         let (task, bytes) = (self.task, self.frame_bytes);
         *self.frame.get_or_insert_with(|| FrameRef {
             seq: task.seq,
@@ -346,6 +309,7 @@ impl FlowFacts {
             ),
             dated: settings.rules.has_dated_rules(),
             rules: Arc::clone(&settings.rules),
+            resolvers: Resolvers::builtin(),
             home: Arc::clone(&settings.home),
             counters: ShardCounters::default(),
         }
@@ -398,6 +362,7 @@ impl FlowFacts {
         key: EventKey,
         events: &mut EventRun,
     ) {
+        settle(entry, self.resolvers);
         let last = reason != FlowEndReason::ActiveTimeout;
         if last {
             self.count_ways(entry);
@@ -460,78 +425,13 @@ impl FlowFacts {
         *counter = counter.saturating_add(1);
     }
 
-    /// Tells a transaction.
-    fn transaction(
-        &mut self,
-        entry: &FlowEntry,
-        protocol: AppProtocol,
-        transaction: &Transaction<'_>,
-        key: EventKey,
-        events: &mut EventRun,
-    ) {
-        let frame = |seen: SeenFrame| FrameRef {
-            seq: seen.seq,
-            hash: seen.hash,
-            time: seen.time,
-        };
-        let (query, response) = (
-            transaction.query.map(frame),
-            transaction.response.map(|(seen, _)| frame(seen)),
-        );
-        let first = events.records_begin();
-        if let Some((_, message)) = transaction.response {
-            for answer in message.answers() {
-                let data = match answer.data {
-                    Data::Address(address) => DnsData::Address(address),
-                    Data::Alias(name) => DnsData::Name(events.keep_text(name)),
-                    _ => DnsData::Other,
-                };
-                let record = DnsRecord {
-                    name: events.keep_text(answer.name),
-                    kind: answer.kind,
-                    ttl_seconds: answer.ttl,
-                    data,
-                };
-                events.push_record(record);
-            }
-        }
-        let (client, server) = match transaction.asked {
-            Directed::FromInitiator => (entry.initiator_endpoint(), entry.responder_endpoint()),
-            Directed::FromResponder => (entry.responder_endpoint(), entry.initiator_endpoint()),
-        };
-        let time = query.or(response).unwrap_or_default().time;
-        let event = DnsTransaction {
-            flow: FlowId::of(&entry.key, entry.first_seq()),
-            first_seq: entry.first_seq(),
-            key: entry.key,
-            client,
-            server,
-            locality: entry.locality(),
-            kind: match protocol {
-                AppProtocol::Mdns => EvidenceKind::MdnsQuery,
-                AppProtocol::Llmnr => EvidenceKind::LlmnrQuery,
-                _ => EvidenceKind::DnsQuery,
-            },
-            name: events.keep_text(transaction.name),
-            query_type: transaction.query_type,
-            id: transaction.id,
-            rcode: transaction.response.map(|(_, message)| message.rcode()),
-            outcome: transaction.outcome,
-            rule: self.match_host(transaction.name, time),
-            query,
-            response,
-            answers: events.records_since(first),
-        };
-        events.push_dns(key, event);
-    }
-
     #[inline]
-    fn detail(&self, entry: &FlowEntry) -> Option<Detail> {
+    pub(super) fn detail(&self, entry: &FlowEntry) -> Option<Detail> {
         self.details.get(entry.detail()?).copied()
     }
 
     /// Changes the flow's detail, a fresh one where it has none.
-    fn keep(&mut self, entry: &mut FlowEntry, change: impl FnOnce(&mut Detail)) {
+    pub(super) fn keep(&mut self, entry: &mut FlowEntry, change: impl FnOnce(&mut Detail)) {
         let number = entry.detail().unwrap_or_else(|| {
             let number = self.details.take();
             if let Some(detail) = self.details.get_mut(number) {
@@ -661,7 +561,7 @@ impl FlowFacts {
         })
     }
 
-    fn match_host(&self, name: &[u8], time: Timestamp) -> Option<RuleMatch> {
+    pub(super) fn match_host(&self, name: &[u8], time: Timestamp) -> Option<RuleMatch> {
         self.on_day(self.rules.match_name(name), time, |rules, day| {
             rules.match_name_on(name, day)
         })

@@ -9,15 +9,17 @@ mod balance;
 mod bucket;
 mod counters;
 mod dispatch;
+mod encrypted_dns;
 mod facts;
 mod locate;
 mod merge;
+mod name_services;
 mod run;
 pub mod shard;
 mod worker;
 
 pub use balance::conservation;
-pub use counters::{FrameCounters, ShardCounters};
+pub use counters::{FrameCounters, HostFactCounters, ShardCounters};
 pub use locate::FlowLocator;
 pub use merge::EventSink;
 pub use run::{Outcome, ReplayError, replay};

@@ -309,6 +309,10 @@ fn read_datagram(
         Some(protocol @ (AppProtocol::Dns | AppProtocol::Mdns | AppProtocol::Llmnr)) => {
             telling.dns_message(entry, direction, protocol, payload);
         }
+        Some(AppProtocol::Nbns) => telling.nbns_message(entry, direction, payload),
+        Some(protocol @ (AppProtocol::Dhcp | AppProtocol::Dhcpv6)) => {
+            telling.dhcp_message(entry, direction, protocol, payload);
+        }
         Some(_) => entry.flags.set(FlowFlags::INSPECTED),
         None => {}
     }

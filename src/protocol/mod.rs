@@ -9,11 +9,16 @@
     clippy::panic
 )]
 
+pub mod dhcp;
 pub mod dns;
 mod host;
 pub mod http1;
+pub mod nbns;
 pub mod recognise;
+mod short_text;
 pub mod tls;
+
+pub use short_text::{SHORT_TEXT_MAX, ShortText};
 
 /// What a parser says after it was fed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

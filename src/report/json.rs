@@ -11,7 +11,7 @@ use crate::aggregate::Traffic;
 use crate::decode::{NotIp, Undecodable};
 use crate::flow::FlowEndReason;
 use crate::geo::Dataset;
-use crate::model::{Coverage, DnsOutcome, EvidenceKind, Locality};
+use crate::model::{Coverage, DnsOutcome, EvidenceKind, HostFactKind, Locality};
 
 /// Version of the document's fields and their meaning.
 const SCHEMA_VERSION: u32 = 2;
@@ -40,6 +40,7 @@ struct Document<'a> {
     flows: Flows,
     handshakes: Handshakes,
     name_services: NameServices,
+    host_facts: HostFacts,
     facts_by_kind: BTreeMap<&'static str, u64>,
     time: Time,
     conservation: Vec<Equation>,
@@ -132,7 +133,16 @@ struct NameServices {
     answers_left_out: u64,
     refused: u64,
     forgotten: u64,
+    encrypted_dns_hosts: u64,
+    encrypted_dns_refused: u64,
     by_outcome: BTreeMap<&'static str, u64>,
+}
+
+#[derive(Serialize)]
+struct HostFacts {
+    by_kind: BTreeMap<&'static str, u64>,
+    malformed: u64,
+    damaged: u64,
 }
 
 #[derive(Serialize)]
@@ -198,10 +208,20 @@ fn document(summary: &Summary) -> Document<'_> {
             answers_left_out: summary.shards.dns.answers_left_out,
             refused: summary.shards.dns.refused,
             forgotten: summary.answers_forgotten,
+            encrypted_dns_hosts: summary.encrypted_dns_hosts,
+            encrypted_dns_refused: summary.encrypted_dns_refused,
             by_outcome: DnsOutcome::ALL
                 .iter()
                 .map(|outcome| (outcome.as_str(), summary.counters.dns[outcome.index()]))
                 .collect(),
+        },
+        host_facts: HostFacts {
+            by_kind: HostFactKind::ALL
+                .iter()
+                .map(|kind| (kind.as_str(), summary.counters.host_facts[kind.index()]))
+                .collect(),
+            malformed: summary.shards.host_facts.malformed,
+            damaged: summary.shards.host_facts.damaged,
         },
         facts_by_kind: EvidenceKind::ALL
             .iter()

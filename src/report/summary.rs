@@ -46,6 +46,10 @@ pub struct Summary {
     pub exposures_refused: u64,
     /// Answers of name servers that gave way to newer ones before their time was over.
     pub answers_forgotten: u64,
+    /// Home hosts that were seen to use encrypted DNS.
+    pub encrypted_dns_hosts: u64,
+    /// Flows and questions of such hosts that found no room to be counted.
+    pub encrypted_dns_refused: u64,
     /// What reading came to; set by whoever read.
     pub reading: Reading,
 }
@@ -312,6 +316,8 @@ impl Summary {
             home_networks,
             exposures_refused: ledger.exposures().refused,
             answers_forgotten: ledger.memory().forgotten(),
+            encrypted_dns_hosts: ledger.encrypted_dns().count(),
+            encrypted_dns_refused: ledger.encrypted_dns().refused(),
             reading: Reading::default(),
         }
     }

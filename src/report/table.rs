@@ -330,7 +330,23 @@ fn beside(summary: &Summary, out: &mut dyn Write) -> std::io::Result<()> {
         inside.flows,
         bytes(transit.bytes()),
         transit.flows
-    )
+    )?;
+    encrypted_dns(summary, out)
+}
+
+/// Who cannot be said never to have asked for a vendor.
+fn encrypted_dns(summary: &Summary, out: &mut dyn Write) -> std::io::Result<()> {
+    match summary.encrypted_dns_hosts {
+        0 => Ok(()),
+        1 => writeln!(
+            out,
+            "  1 home host used encrypted DNS: its questions cannot be seen, so that no question for a vendor says less of it."
+        ),
+        hosts => writeln!(
+            out,
+            "  {hosts} home hosts used encrypted DNS: their questions cannot be seen, so that no question for a vendor says less of them."
+        ),
+    }
 }
 
 fn notes(summary: &Summary, style: Style, out: &mut dyn Write) -> std::io::Result<()> {

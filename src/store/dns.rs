@@ -1,12 +1,13 @@
 //! A question to a name service, with the words that Suricata writes for it.
 
 use std::borrow::Cow;
-use std::net::Ipv6Addr;
+use std::net::{IpAddr, Ipv6Addr};
 
 use serde::Serialize;
 
 use crate::aggregate::{DnsData, DnsRecord, DnsTransaction, EventRun};
-use crate::model::printable;
+use crate::decode::Address;
+use crate::model::{EvidenceKind, printable};
 
 /// The object `dns` of a line, in the form of Suricata 8 (version 3).
 #[derive(Serialize)]
@@ -50,7 +51,12 @@ pub(super) fn dns<'a>(transaction: &DnsTransaction, run: &'a EventRun) -> Dns<'a
         rcode: transaction.rcode.map(rcode),
         queries: [Query {
             rrname: printable(run.text(transaction.name)),
-            rrtype: record_type(transaction.query_type),
+            rrtype: match (transaction.kind, transaction.query_type) {
+                // Of NetBIOS names two numbers mean what they do not in DNS (RFC 1002 §4.2.1.2).
+                (EvidenceKind::NbnsQuery, 0x20) => "NB".into(),
+                (EvidenceKind::NbnsQuery, 0x21) => "NBSTAT".into(),
+                (_, kind) => record_type(kind),
+            },
         }],
         answers: records.map(|record| answer(record, run)).collect(),
     }
@@ -66,9 +72,48 @@ fn answer<'a>(record: &DnsRecord, run: &'a EventRun) -> Answer<'a> {
                 Some(Ipv6Addr::from(address).to_canonical().to_string().into())
             }
             DnsData::Name(name) => Some(printable(run.text(name))),
+            DnsData::Service {
+                priority,
+                target,
+                hints,
+                alpn,
+                ech,
+            } => {
+                let hints = run.addresses(hints);
+                Some(service(priority, run.text(target), run.text(alpn), hints, ech).into())
+            }
             DnsData::Other => None,
         },
     }
+}
+
+/// A service in the order of RFC 9460 §2.1: priority, target, and of the parameters those that were read. What is in `ech` is left
+/// out: a key, which says nothing.
+fn service(priority: u16, target: &[u8], alpn: &[u8], hints: &[Address], ech: bool) -> String {
+    let mut text = format!("{priority} {}", printable(target));
+    if !alpn.is_empty() {
+        text.push_str(" alpn=");
+        text.push_str(&printable(alpn));
+    }
+    let (mut four, mut six) = (Vec::new(), Vec::new());
+    for address in hints {
+        match Ipv6Addr::from(*address).to_canonical() {
+            IpAddr::V4(address) => four.push(address.to_string()),
+            IpAddr::V6(address) => six.push(address.to_string()),
+        }
+    }
+    if !four.is_empty() {
+        text.push_str(" ipv4hint=");
+        text.push_str(&four.join(","));
+    }
+    if ech {
+        text.push_str(" ech");
+    }
+    if !six.is_empty() {
+        text.push_str(" ipv6hint=");
+        text.push_str(&six.join(","));
+    }
+    text
 }
 
 /// Response codes by their mnemonics (IANA, DNS RCODEs).

@@ -1,6 +1,6 @@
 //! Ordered events → JSON Lines.
 //!
-//! `tls`, `http` and `dns` are written when a message is seen, `flow` when a flow ends or reports. Fields follow Suricata's EVE; our
+//! `tls`, `http`, `dns`, `dhcp` and `host` are written when a message is seen, `flow` when a flow ends or reports. Fields follow Suricata's EVE; our
 //! own are under `avscope`. What each field means: `docs/EVENTS.md`.
 
 use std::borrow::Cow;
@@ -12,9 +12,10 @@ use serde::Serialize;
 
 use super::community_id::{community_id, is_one_way};
 use super::dns::{Dns, dns};
+use super::host::{Dhcp, Host, dhcp, host};
 use super::mark::mark;
 use crate::aggregate::{
-    DnsTransaction, EventRef, EventRun, FlowReported, Judgement, MessageObserved, Weighed,
+    DnsTransaction, EventRef, EventRun, FlowReported, HostFact, Judgement, MessageObserved, Weighed,
 };
 use crate::attribute::{EngineRelation, Ruleset};
 use crate::decode::{ICMP, ICMPV6, TCP, UDP};
@@ -64,6 +65,8 @@ struct Line<'a> {
     http: Option<Http<'a>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     dns: Option<Dns<'a>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    dhcp: Option<Dhcp<'a>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     flow: Option<Flow>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -132,10 +135,14 @@ struct Own<'a> {
     flow_end_reason: Option<FlowEndReason>,
     #[serde(skip_serializing_if = "Option::is_none")]
     midstream: Option<bool>,
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    encrypted_dns: bool,
     #[serde(skip_serializing_if = "Option::is_none")]
     dns_outcome: Option<DnsOutcome>,
     #[serde(skip_serializing_if = "Option::is_none")]
     unsolicited: Option<bool>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    host: Option<Host<'a>>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     evidence: Vec<EvidenceOut<'a>>,
     #[serde(skip_serializing_if = "is_zero")]
@@ -247,6 +254,7 @@ impl<W: Write> EventWriter<W> {
                 self.observed(&mut buffer, observed, run, judgement)
             }
             EventRef::Dns(transaction, run) => self.dns(&mut buffer, transaction, run, judgement),
+            EventRef::Host(fact, run) => self.host(&mut buffer, fact, run, judgement),
             EventRef::Reported(reported, _) => self.reported(&mut buffer, reported, judgement),
         };
         let result = written.and_then(|()| self.out.write_all(&buffer));
@@ -336,6 +344,7 @@ impl<W: Write> EventWriter<W> {
             app_proto: Some(match transaction.kind {
                 EvidenceKind::MdnsQuery => AppProtocol::Mdns.as_str(),
                 EvidenceKind::LlmnrQuery => AppProtocol::Llmnr.as_str(),
+                EvidenceKind::NbnsQuery => AppProtocol::Nbns.as_str(),
                 _ => AppProtocol::Dns.as_str(),
             }),
             ..self.line(
@@ -350,6 +359,29 @@ impl<W: Write> EventWriter<W> {
         line.avscope.server = None;
         line.avscope.dns_outcome = Some(transaction.outcome);
         line.avscope.unsolicited = Some(transaction.is_unsolicited());
+        write_line(buffer, &line)
+    }
+
+    fn host(
+        &self,
+        buffer: &mut Vec<u8>,
+        fact: &HostFact,
+        run: &EventRun,
+        judgement: &Judgement,
+    ) -> std::io::Result<()> {
+        let ends = Ends {
+            flow: fact.flow,
+            key: &fact.key,
+            source: fact.source,
+            destination: fact.destination,
+        };
+        let event_type = if fact.dhcp.is_some() { "dhcp" } else { "host" };
+        let mut line = Line {
+            dhcp: dhcp(fact, run, self.redact),
+            app_proto: Some(fact.kind.as_str()),
+            ..self.line(fact.frame.time, event_type, &ends, fact.locality, judgement)
+        };
+        line.avscope.host = Some(host(fact, run, self.redact));
         write_line(buffer, &line)
     }
 
@@ -403,6 +435,7 @@ impl<W: Write> EventWriter<W> {
         own.coverage = judgement.coverage().or(Some(record.coverage));
         own.flow_end_reason = Some(record.end_reason);
         own.midstream = Some(record.midstream);
+        own.encrypted_dns = record.encrypted_dns;
         own.evidence_left_out = reported.facts_left_out;
         write_line(buffer, &line)
     }
@@ -434,6 +467,7 @@ impl<W: Write> EventWriter<W> {
             tls: None,
             http: None,
             dns: None,
+            dhcp: None,
             flow: None,
             tcp: None,
             avscope: Own {
@@ -443,8 +477,10 @@ impl<W: Write> EventWriter<W> {
                 coverage: None,
                 flow_end_reason: None,
                 midstream: None,
+                encrypted_dns: false,
                 dns_outcome: None,
                 unsolicited: None,
+                host: None,
                 evidence: self.evidence(judgement),
                 evidence_left_out: 0,
                 attribution: judgement.deciding().and_then(|fact| self.attribution(fact)),

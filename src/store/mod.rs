@@ -6,6 +6,7 @@
 mod community_id;
 mod dns;
 mod events;
+mod host;
 mod mark;
 mod names;
 mod packets;

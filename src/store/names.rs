@@ -56,7 +56,7 @@ impl Names {
                 &transaction.client,
                 &transaction.server,
             ),
-            EventRef::Opened(_) | EventRef::Reported(..) => {}
+            EventRef::Opened(_) | EventRef::Host(..) | EventRef::Reported(..) => {}
         }
     }
 

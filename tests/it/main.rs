@@ -20,6 +20,7 @@ mod frames;
 mod generator;
 mod geoip;
 mod inputs;
+mod local_services;
 mod metrics;
 mod mirror;
 mod mmdb_writer;

@@ -12,7 +12,7 @@ use std::process::{Command, Stdio};
 use avscope::export::{CATALOGUE, Kind};
 use serde_json::Value;
 
-use crate::frames::{frames_of, write_pcap};
+use crate::frames::{Frame, frames_of, write_pcap};
 use crate::support::{avscope, pcaps, skip};
 
 /// Metrics and report of one run.

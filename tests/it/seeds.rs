@@ -88,6 +88,8 @@ fn changed_seeds_are_survived_by_every_parser() {
         let (at, bytes) = cut(input);
         avscope::protocol::dns::fuzz_message(bytes, at);
     });
+    through("dhcp", 20 * CHANGES, avscope::protocol::dhcp::fuzz_message);
+    through("nbns", 20 * CHANGES, avscope::protocol::nbns::fuzz_message);
     through("tls_client_hello", 20 * CHANGES, |input| {
         let (at, bytes) = cut(input);
         avscope::protocol::tls::fuzz_client_hello(bytes, at);

@@ -131,6 +131,26 @@ fn answers_find_their_questions_in_any_order() {
 }
 
 #[test]
+fn letters_have_no_case_and_an_answer_may_be_to_several_questions() {
+    let mut bench = Bench::new(8, 8);
+    let asked = message(7, false, 0, "uPdAtE.EsEt.CoM", &[]);
+    assert!(bench.at(0, &asked).is_empty());
+    let answer = message(7, true, 0, "update.eset.com", &[[192, 0, 2, 1]]);
+    assert_eq!(bench.at(1, &answer).len(), 1);
+    assert_eq!(bench.reader.counters().unsolicited, 0);
+    // Two questions in one message: the second is a pointer to the first one's name, and asks for its IPv6 address.
+    let both = |response: bool| {
+        let mut bytes = message(8, response, 0, "update.eset.com", &[]);
+        bytes[5] = 2;
+        bytes.extend([0xc0, 12, 0, 28, 0, 1]);
+        bytes
+    };
+    assert!(bench.at(2, &both(false)).is_empty());
+    assert_eq!(bench.at(3, &both(true)).len(), 2);
+    assert_eq!(bench.close(), Vec::<String>::new());
+}
+
+#[test]
 fn what_an_answer_says_is_told_apart() {
     for (code, answers, outcome) in [
         (0, vec![[192, 0, 2, 1]], "answered"),

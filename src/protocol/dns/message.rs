@@ -1,9 +1,11 @@
 //! A DNS message → questions and answers with their names written out, kept in one text pool.
 
+use super::service::{Parameter, parameters, protocols};
 use super::walk::{Header, RecordAt, Walk};
 use super::{
-    ANSWERS_MAX, CLASS_IN, CLASS_MULTICAST_BIT, DnsError, HEADER_LEN, HINTS_MAX, QUESTIONS_MAX,
-    TYPE_A, TYPE_AAAA, TYPE_CNAME, TYPE_DNAME, TYPE_HTTPS, TYPE_OPT, TYPE_SVCB, name,
+    ALPN_TEXT_MAX, ANSWERS_MAX, CLASS_IN, CLASS_MULTICAST_BIT, DnsError, HEADER_LEN, HINTS_MAX,
+    QUESTIONS_MAX, TYPE_A, TYPE_AAAA, TYPE_CNAME, TYPE_DNAME, TYPE_HTTPS, TYPE_OPT, TYPE_SVCB,
+    name,
 };
 use crate::wire::Reader;
 
@@ -66,6 +68,8 @@ pub enum Data<'a> {
         target: &'a [u8],
         /// Addresses given along, which clients use before they resolve the target (RFC 9460 §7.3).
         hints: ServiceHints<'a>,
+        /// Protocols that it speaks, with commas between: `h2,h3`; at most [`ALPN_TEXT_MAX`] bytes of whole ones.
+        alpn: &'a [u8],
         /// A configuration for Encrypted ClientHello was given (RFC 9848): the names of flows to it can be covers.
         ech: bool,
     },
@@ -107,6 +111,7 @@ enum KeptData {
         target: Text,
         hints_start: u32,
         hints_len: u32,
+        alpn: Text,
         ech: bool,
     },
     Other,
@@ -214,11 +219,13 @@ impl Message {
                     target,
                     hints_start,
                     hints_len,
+                    alpn,
                     ech,
                 } => Data::Service {
                     priority,
                     target: self.text(target),
                     hints: self.hints(hints_start, hints_len),
+                    alpn: self.text(alpn),
                     ech,
                 },
                 KeptData::Other => Data::Other(kept.kind),
@@ -273,7 +280,9 @@ impl Message {
         }
         for _ in 0..self.header.answers {
             let record = walk.record()?;
-            if self.answers.len() < ANSWERS_MAX {
+            if record.kind == TYPE_OPT {
+                self.damage = self.damage.or(Some(DnsError::MisplacedOpt));
+            } else if self.answers.len() < ANSWERS_MAX {
                 self.answer(bytes, &record)?;
             } else {
                 self.answers_left_out = self.answers_left_out.saturating_add(1);
@@ -347,12 +356,9 @@ impl Message {
         owner: Text,
         end: usize,
     ) -> Result<KeptData, DnsError> {
-        const ECH: u16 = 5;
-        const IPV4_HINT: u16 = 4;
-        const IPV6_HINT: u16 = 6;
         let target_at = record.data.saturating_add(2);
         let parameters_at = name::end_in_place(bytes, target_at)?;
-        let parameters = bytes.get(parameters_at..end).ok_or(DnsError::BadData)?;
+        let values = bytes.get(parameters_at..end).ok_or(DnsError::BadData)?;
         let priority = Reader::new(bytes.get(record.data..end).unwrap_or_default()).u16()?;
         let is_owner = priority != 0 && bytes.get(target_at) == Some(&0);
         let target = if is_owner {
@@ -361,35 +367,49 @@ impl Message {
             self.name(bytes, target_at)?
         };
         let hints_start = self.hints.len() as u32;
+        let alpn_start = self.text.len();
         let mut ech = false;
-        let mut reader = Reader::new(parameters);
-        while !reader.is_empty() {
-            let (key, len) = (reader.u16()?, reader.u16()?);
-            let value = reader.take(usize::from(len))?;
-            match key {
-                IPV4_HINT => {
-                    let (addresses, _) = value.as_chunks::<4>();
-                    for v4 in addresses {
-                        self.hint(mapped(*v4));
-                    }
+        parameters(values, |parameter| match parameter {
+            Parameter::Ipv4Hint(value) => {
+                let (addresses, _) = value.as_chunks::<4>();
+                for v4 in addresses {
+                    self.hint(mapped(*v4));
                 }
-                IPV6_HINT => {
-                    let (addresses, _) = value.as_chunks::<16>();
-                    for v6 in addresses {
-                        self.hint(*v6);
-                    }
-                }
-                ECH => ech = true,
-                _ => {}
             }
-        }
+            Parameter::Ipv6Hint(value) => {
+                let (addresses, _) = value.as_chunks::<16>();
+                for v6 in addresses {
+                    self.hint(*v6);
+                }
+            }
+            Parameter::Alpn(value) => self.alpn(alpn_start, value),
+            Parameter::Ech => ech = true,
+        })?;
         Ok(KeptData::Service {
             priority,
             target,
             hints_start,
             hints_len: (self.hints.len() as u32).saturating_sub(hints_start),
+            alpn: Text {
+                start: alpn_start as u32,
+                len: self.text.len().saturating_sub(alpn_start) as u32,
+            },
             ech,
         })
+    }
+
+    /// Writes the protocols of a service into the pool, behind `start`.
+    fn alpn(&mut self, start: usize, value: &[u8]) {
+        for protocol in protocols(value) {
+            let held = self.text.len().saturating_sub(start);
+            if held.saturating_add(1).saturating_add(protocol.len()) > ALPN_TEXT_MAX {
+                return;
+            }
+            if held > 0 {
+                self.text.push(b',');
+            }
+            self.text.extend_from_slice(protocol);
+        }
     }
 
     fn hint(&mut self, address: [u8; 16]) {

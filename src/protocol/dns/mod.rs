@@ -9,6 +9,7 @@
 mod assembler;
 mod message;
 mod name;
+mod service;
 mod walk;
 
 #[cfg(test)]
@@ -18,6 +19,7 @@ pub use assembler::StreamAssembler;
 pub use message::{Answer, Data, Message, Question, ServiceHints};
 pub use name::{NAME_TEXT_MAX, POINTERS_MAX};
 
+pub(in crate::protocol) use name::{end_in_place, labels};
 use walk::{Header, Walk};
 
 /// Questions kept of a message. Most have one; multicast DNS asks for two dozen at once.
@@ -28,6 +30,8 @@ pub const ANSWERS_MAX: usize = 64;
 pub const NAMES_MAX: usize = QUESTIONS_MAX + 2 * ANSWERS_MAX;
 /// Address hints kept of a message, over all its SVCB and HTTPS records.
 pub const HINTS_MAX: usize = 64;
+/// Text kept of the protocols of a service, with commas between; whole protocols only. Those in use are a handful: `h2,h3`.
+pub const ALPN_TEXT_MAX: usize = 64;
 /// The shortest message: a header.
 pub const HEADER_LEN: usize = 12;
 
@@ -69,6 +73,9 @@ pub enum DnsError {
     /// A name longer than 255 bytes (RFC 1035 §2.3.4), on the wire or written out.
     #[error("a name longer than 255 bytes")]
     NameTooLong,
+    /// The pseudo-record of EDNS among the answers (RFC 6891 §6.1.1 has it among the additional records only).
+    #[error("the pseudo-record of EDNS among the answers")]
+    MisplacedOpt,
     /// The data of a record has another length than its type asks for.
     #[error("record data of a wrong length")]
     BadData,
@@ -104,7 +111,7 @@ pub fn looks_like_stream(stream: &[u8]) -> bool {
     len >= HEADER_LEN
         && match Walk::new(message) {
             None => true,
-            Some(walk) if message.len() < len => plausible(walk.header()),
+            Some(walk) if message.len() < len => plausible(walk.header(), Strictness::Beginning),
             Some(_) => looks_like(message, Strictness::Beginning),
         }
 }
@@ -120,7 +127,7 @@ fn looks_like(bytes: &[u8], strictness: Strictness) -> bool {
         return false;
     };
     let header = walk.header();
-    if !plausible(header) {
+    if !plausible(header, strictness) {
         return false;
     }
     for _ in 0..header.questions {
@@ -155,13 +162,18 @@ fn looks_like(bytes: &[u8], strictness: Strictness) -> bool {
     strictness == Strictness::Beginning || walk.is_at_end()
 }
 
-/// What a header of a message that stands alone can say: anything else is another protocol.
-fn plausible(header: Header) -> bool {
+/// What a header of a message that stands alone can say: anything else is another protocol. Where DNS is at home there may be
+/// several questions, which servers refuse (RFC 9619); elsewhere one.
+fn plausible(header: Header, strictness: Strictness) -> bool {
     /// Query, notify (RFC 1996) and update (RFC 2136).
     const OPCODES: [u8; 3] = [0, 4, 5];
     /// The largest assigned without EDNS is 11 (DSOTYPENI, RFC 8490).
     const RCODE_MAX: u8 = 11;
     const RECORDS_MAX: u16 = 512;
+    let most = match strictness {
+        Strictness::Whole => 1,
+        Strictness::Beginning => QUESTIONS_MAX as u16,
+    };
     if !OPCODES.contains(&header.opcode()) || header.reserved() || header.rcode() > RCODE_MAX {
         return false;
     }
@@ -172,9 +184,9 @@ fn plausible(header: Header) -> bool {
         return false;
     }
     if header.is_response() {
-        header.questions <= 1 && (header.questions == 1 || header.answers > 0)
+        header.questions <= most && (header.questions > 0 || header.answers > 0)
     } else {
-        header.questions == 1
+        (1..=most).contains(&header.questions)
             && header.rcode() == 0
             && (header.opcode() != 0 || (header.answers == 0 && header.additionals <= 2))
     }
@@ -195,12 +207,22 @@ pub fn fuzz_message(bytes: &[u8], cut: usize) {
     let whole = message.parse(bytes);
     assert!(message.questions().count() <= QUESTIONS_MAX);
     assert!(message.answers().count() <= ANSWERS_MAX);
-    assert!(message.held_bytes() <= NAMES_MAX.saturating_mul(NAME_TEXT_MAX));
+    let alpn_max = ANSWERS_MAX.saturating_mul(ALPN_TEXT_MAX);
+    assert!(
+        message.held_bytes()
+            <= NAMES_MAX
+                .saturating_mul(NAME_TEXT_MAX)
+                .saturating_add(alpn_max)
+    );
     for question in message.questions() {
         assert!((1..=NAME_TEXT_MAX).contains(&question.name.len()));
     }
     for answer in message.answers() {
         assert!((1..=NAME_TEXT_MAX).contains(&answer.name.len()));
+        assert!(
+            answer.kind != TYPE_OPT,
+            "the pseudo-record among the answers"
+        );
     }
     if looks_like_message(bytes) {
         assert!(

@@ -14,7 +14,7 @@ const POINTER: u8 = 0xc0;
 
 /// Where a name that begins at `start` ends in place, that is at its first pointer or its root label. No pointer is followed.
 #[inline]
-pub(super) fn end_in_place(message: &[u8], start: usize) -> Result<usize, DnsError> {
+pub(in crate::protocol) fn end_in_place(message: &[u8], start: usize) -> Result<usize, DnsError> {
     let mut at = start;
     loop {
         let len = *message.get(at).ok_or(DnsError::Truncated)?;
@@ -41,7 +41,7 @@ pub(super) fn end_in_place(message: &[u8], start: usize) -> Result<usize, DnsErr
 
 /// Gives the labels of the name at `start` to `each`, in order.
 #[inline]
-pub(super) fn labels<'a>(
+pub(in crate::protocol) fn labels<'a>(
     message: &'a [u8],
     start: usize,
     mut each: impl FnMut(&'a [u8]),

@@ -224,7 +224,7 @@ fn services_have_targets_hints_and_ech() {
     let mut message = header(1, 0x8180, [1, 2, 0, 0]);
     message.extend(question(&name(&[b"a", b"example"]), TYPE_HTTPS));
     let mut data = vec![0, 1, 0];
-    data.extend([0, 1, 0, 3, 2, b'h', b'2']);
+    data.extend([0, 1, 0, 6, 2, b'h', b'2', 2, b'h', b'3']);
     data.extend([0, 4, 0, 8, 192, 0, 2, 1, 192, 0, 2, 2]);
     data.extend([0, 5, 0, 1, 0]);
     data.extend([
@@ -247,6 +247,7 @@ fn services_have_targets_hints_and_ech() {
                 address("::ffff:192.0.2.2"),
                 address("2001:db8::9")
             ],
+            alpn: b"h2,h3",
             ech: true,
         }
     );
@@ -256,9 +257,64 @@ fn services_have_targets_hints_and_ech() {
             priority: 0,
             target: b"b.example",
             hints: &[],
+            alpn: b"",
             ech: false
         }
     );
+}
+
+#[test]
+fn protocols_of_a_service_are_whole_and_bounded() {
+    let service = |alpn: &[u8]| {
+        let mut message = header(1, 0x8180, [1, 1, 0, 0]);
+        message.extend(question(&name(&[b"a"]), TYPE_HTTPS));
+        let len = (alpn.len() as u16).to_be_bytes();
+        let data = [&[0, 1, 0, 0, 1][..], &len, alpn].concat();
+        message.extend(record(&[0xc0, 12], TYPE_HTTPS, 1, 30, &data));
+        let message = parsed(&message);
+        let Data::Service { alpn, .. } = message.answers().next().unwrap().data else {
+            panic!("no service");
+        };
+        alpn.to_vec()
+    };
+    assert_eq!(service(&[]), b"");
+    assert_eq!(service(&[2, b'h', b'2', 9, b'h']), b"h2", "ends early");
+    let many = b"\x03dot".repeat(40);
+    let expected = ["dot"; 16].join(",");
+    assert_eq!(service(&many), expected.as_bytes());
+    assert!(expected.len() <= ALPN_TEXT_MAX && expected.len() + 4 + 1 > ALPN_TEXT_MAX);
+}
+
+#[test]
+fn several_questions_are_taken_where_dns_is_at_home() {
+    let asks = |count: u16| {
+        let mut message = header(1, 0x0100, [count, 0, 0, 0]);
+        for _ in 0..count {
+            message.extend(question(&name(&[b"a", b"example"]), TYPE_A));
+        }
+        message
+    };
+    for (count, at_home, elsewhere) in [
+        (1, true, true),
+        (2, true, false),
+        (32, true, false),
+        (33, false, false),
+    ] {
+        assert_eq!(begins_like_message(&asks(count)), at_home, "{count}");
+        assert_eq!(looks_like_message(&asks(count)), elsewhere, "{count}");
+    }
+}
+
+#[test]
+fn the_pseudo_record_of_edns_is_no_answer() {
+    let mut message = header(1, 0x8180, [1, 2, 0, 0]);
+    message.extend(question(&name(&[b"a"]), TYPE_A));
+    message.extend(record(&[0], TYPE_OPT, 1232, 0, &[]));
+    message.extend(record(&[0xc0, 12], TYPE_A, 1, 1, &[192, 0, 2, 1]));
+    let message = parsed(&message);
+    assert_eq!(message.damage(), Some(DnsError::MisplacedOpt));
+    assert_eq!(message.answers().count(), 1);
+    assert_eq!(message.rcode(), 0, "nothing is taken from it");
 }
 
 #[test]
