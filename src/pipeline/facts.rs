@@ -14,6 +14,7 @@ use xxhash_rust::xxh3::xxh3_64;
 use super::bucket::{named, silent_coverage};
 use super::encrypted_dns::{Signs, settle};
 use super::shard::Task;
+use super::socks_target::SocksTarget;
 use super::{SHARDS, Settings, ShardCounters};
 use crate::aggregate::{
     EventKey, EventRun, Evidence, FlowOpened, FlowReported, FrameRef, MessageObserved, Ordinal,
@@ -27,6 +28,7 @@ use crate::flow::{
 use crate::model::{AppProtocol, Coverage, EvidenceKind, Timestamp};
 use crate::observe::{DnsReader, Message, NameId, NamePool, Slab, StreamReader, TextKind};
 use crate::protocol::http1::{Host, Request};
+use crate::protocol::socks;
 
 /// Facts that one flow keeps; a connection to a proxy may name hundreds of hosts, and the first ones say what it is.
 const FACTS_MAX: u8 = 8;
@@ -136,6 +138,7 @@ impl<'a> Telling<'a> {
         match message {
             Message::ServerName(name) => self.server_name(entry, name),
             Message::Request(request) => self.request(entry, request),
+            Message::Socks(request) => self.socks(entry, request),
             Message::Dns(direction, bytes) => {
                 self.dns_message(entry, direction, AppProtocol::Dns, bytes);
             }
@@ -206,7 +209,14 @@ impl<'a> Telling<'a> {
                 self.fact(entry, kind, id, rule, name);
             }
             Host::Address(text) => {
-                named(entry, Coverage::SniIsAddress);
+                named(
+                    entry,
+                    if request.is_connect() {
+                        Coverage::Proxied
+                    } else {
+                        Coverage::SniIsAddress
+                    },
+                );
                 let id = self.facts.names.refer(TextKind::Host, text, |_| None);
                 self.fact(entry, kind, id, None, text);
             }
@@ -230,7 +240,40 @@ impl<'a> Telling<'a> {
         }
         let method = self.events.keep_text(request.method);
         let target = self.events.keep_text(request.target);
-        self.observed(entry, AppProtocol::Http, [method, target], first);
+        let protocol = match entry.app_protocol() {
+            Some(AppProtocol::Http2) => AppProtocol::Http2,
+            _ => AppProtocol::Http,
+        };
+        self.observed(entry, protocol, [method, target], first);
+    }
+
+    /// A request to a SOCKS proxy: whom its client wants to reach.
+    fn socks(&mut self, entry: &mut FlowEntry, request: &socks::Request<'_>) {
+        self.facts.keep(entry, |detail| detail.tunnelled = true);
+        let first = self.events.facts_begin();
+        let target = SocksTarget::of(request);
+        match request.target {
+            socks::Target::Name(name) => {
+                let (id, rule) = self.facts.judge_host(name, self.task.timestamp);
+                named(
+                    entry,
+                    match rule {
+                        Some(_) => Coverage::Attributed,
+                        None => Coverage::NamedNotSecurity,
+                    },
+                );
+                self.fact(entry, EvidenceKind::Socks, id, rule, name);
+            }
+            socks::Target::Address(_) => {
+                named(entry, Coverage::Proxied);
+                let address = target.host();
+                let id = self.facts.names.refer(TextKind::Host, address, |_| None);
+                self.fact(entry, EvidenceKind::Socks, id, None, address);
+            }
+        }
+        let method = self.events.keep_text(request.command.as_str().as_bytes());
+        let target = self.events.keep_text(target.text());
+        self.observed(entry, AppProtocol::Socks, [method, target], first);
     }
 
     /// Tells a fact, and keeps it with the flow.
