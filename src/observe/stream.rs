@@ -145,6 +145,11 @@ impl StreamReader {
         if place.is_none() && !segment.is_dns_port() && is_padding(payload) {
             return;
         }
+        let direction = if entry.flags.has(FlowFlags::ROLES_TURNED) {
+            direction.opposite()
+        } else {
+            direction
+        };
         match (*place, direction) {
             (Some(number), Directed::FromInitiator) => {
                 self.go_on(entry, number, place, segment, show);
@@ -248,6 +253,13 @@ impl StreamReader {
     ) {
         if may_be_swapped(entry) && is_head(segment.payload) {
             entry.swap_sides();
+            entry.stream_start = segment.sequence;
+            entry.flags.set(FlowFlags::START_KNOWN);
+            return self.beginning(entry, place, segment, show);
+        }
+        if entry.app_protocol().is_none() && socks::is_client(segment.payload) {
+            // A proxy behind a wall connects to its client, which then asks as if it had connected.
+            entry.flags.set(FlowFlags::ROLES_TURNED);
             entry.stream_start = segment.sequence;
             entry.flags.set(FlowFlags::START_KNOWN);
             return self.beginning(entry, place, segment, show);
@@ -554,8 +566,10 @@ fn recognised(entry: &mut FlowEntry, direction: Directed, segment: &Segment<'_>)
             }
             direction == Directed::FromResponder
         }
-        _ if style_of(protocol).is_some() => {
-            // Its client may ask for TLS.
+        _ if style_of(protocol).is_some()
+            || protocol == AppProtocol::Http2 && direction == Directed::FromResponder =>
+        {
+            // Its client may ask for TLS, or has yet to speak.
             settle(entry, coverage_of(protocol));
             true
         }

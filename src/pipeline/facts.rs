@@ -7,6 +7,9 @@
     clippy::panic
 )]
 
+mod proxies;
+mod socks_target;
+
 use std::sync::Arc;
 
 use xxhash_rust::xxh3::xxh3_64;
@@ -14,7 +17,6 @@ use xxhash_rust::xxh3::xxh3_64;
 use super::bucket::{named, silent_coverage};
 use super::encrypted_dns::{Signs, settle};
 use super::shard::Task;
-use super::socks_target::SocksTarget;
 use super::{SHARDS, Settings, ShardCounters};
 use crate::aggregate::{
     EventKey, EventRun, Evidence, FlowOpened, FlowReported, FrameRef, MessageObserved, Ordinal,
@@ -28,7 +30,6 @@ use crate::flow::{
 use crate::model::{AppProtocol, Coverage, EvidenceKind, Timestamp};
 use crate::observe::{DnsReader, Message, NameId, NamePool, Slab, StreamReader, TextKind};
 use crate::protocol::http1::{Host, Request};
-use crate::protocol::socks;
 
 /// Facts that one flow keeps; a connection to a proxy may name hundreds of hosts, and the first ones say what it is.
 const FACTS_MAX: u8 = 8;
@@ -247,35 +248,6 @@ impl<'a> Telling<'a> {
         self.observed(entry, protocol, [method, target], first);
     }
 
-    /// A request to a SOCKS proxy: whom its client wants to reach.
-    fn socks(&mut self, entry: &mut FlowEntry, request: &socks::Request<'_>) {
-        self.facts.keep(entry, |detail| detail.tunnelled = true);
-        let first = self.events.facts_begin();
-        let target = SocksTarget::of(request);
-        match request.target {
-            socks::Target::Name(name) => {
-                let (id, rule) = self.facts.judge_host(name, self.task.timestamp);
-                named(
-                    entry,
-                    match rule {
-                        Some(_) => Coverage::Attributed,
-                        None => Coverage::NamedNotSecurity,
-                    },
-                );
-                self.fact(entry, EvidenceKind::Socks, id, rule, name);
-            }
-            socks::Target::Address(_) => {
-                named(entry, Coverage::Proxied);
-                let address = target.host();
-                let id = self.facts.names.refer(TextKind::Host, address, |_| None);
-                self.fact(entry, EvidenceKind::Socks, id, None, address);
-            }
-        }
-        let method = self.events.keep_text(request.command.as_str().as_bytes());
-        let target = self.events.keep_text(target.text());
-        self.observed(entry, AppProtocol::Socks, [method, target], first);
-    }
-
     /// Tells a fact, and keeps it with the flow.
     fn fact(
         &mut self,
@@ -306,12 +278,18 @@ impl<'a> Telling<'a> {
         first_fact: u32,
     ) {
         let detail = self.facts.detail(entry).unwrap_or_default();
+        let ends = (entry.initiator_endpoint(), entry.responder_endpoint());
+        let (client, server) = if entry.flags.has(FlowFlags::ROLES_TURNED) {
+            (ends.1, ends.0)
+        } else {
+            ends
+        };
         let event = MessageObserved {
             flow: FlowId::of(&entry.key, entry.first_seq()),
             first_seq: entry.first_seq(),
             key: entry.key,
-            client: entry.initiator_endpoint(),
-            server: entry.responder_endpoint(),
+            client,
+            server,
             locality: entry.locality(),
             app_protocol,
             tunnelled: detail.tunnelled,

@@ -16,7 +16,6 @@ mod merge;
 mod name_services;
 mod run;
 pub mod shard;
-mod socks_target;
 mod worker;
 
 pub use balance::conservation;
