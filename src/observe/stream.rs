@@ -14,7 +14,7 @@ use crate::protocol::dns;
 use crate::protocol::http1::{self, Request};
 use crate::protocol::recognise::{Transport, looks_random, recognise};
 use crate::protocol::socks;
-use crate::protocol::starttls::style_of;
+use crate::protocol::starttls::{self, style_of};
 use crate::protocol::tls::{self, Look};
 
 /// In the middle of a flow, so many payload packets of the client are looked at for a beginning.
@@ -83,6 +83,12 @@ impl Segment<'_> {
         const DNS: u16 = 53;
         self.source_port == DNS || self.destination_port == DNS
     }
+
+    /// Whether zeros may begin what is spoken here: they are of a length.
+    fn begins_with_zeros(&self) -> bool {
+        const POSTGRES: u16 = 5432;
+        self.is_dns_port() || self.destination_port == POSTGRES
+    }
 }
 
 /// Reads the streams of all flows of one shard.
@@ -142,7 +148,7 @@ impl StreamReader {
             destination_port: packet.destination_port,
             time,
         };
-        if place.is_none() && !segment.is_dns_port() && is_padding(payload) {
+        if place.is_none() && !segment.begins_with_zeros() && is_padding(payload) {
             return;
         }
         let direction = if entry.flags.has(FlowFlags::ROLES_TURNED) {
@@ -225,15 +231,17 @@ impl StreamReader {
         show: &mut impl FnMut(&mut FlowEntry, Message<'_>),
     ) {
         let is_question = segment.is_dns_port() && dns::looks_like_stream(segment.payload);
-        if is_question || is_head(segment.payload) {
+        // Its server was heard before: what the client says then is the beginning, or as good as one.
+        let is_answer = may_ask_for_tls(entry) && !starttls::is_greeting(segment.payload);
+        if is_question || is_answer || is_head(segment.payload) {
             entry.stream_start = segment.sequence;
             entry.flags.set(FlowFlags::START_KNOWN);
             return self.beginning(entry, place, segment, show);
         }
-        if may_ask_for_tls(entry) {
-            return look_again(entry);
-        }
         if recognised(entry, Directed::FromInitiator, &segment) {
+            if may_be_swapped(entry) && starttls::is_greeting(segment.payload) {
+                entry.swap_sides();
+            }
             return;
         }
         entry.looked_at = entry.looked_at.saturating_add(1);
@@ -636,8 +644,8 @@ fn finish(entry: &mut FlowEntry, coverage: Coverage) {
     settle(entry, coverage);
 }
 
-/// Some devices count the padding of a short Ethernet frame as payload: at most six bytes of zeros. But for DNS nothing that is
-/// read here begins so, and the stream goes on as if they had not been sent.
+/// Some devices count the padding of a short Ethernet frame as payload: at most six bytes of zeros. But for DNS, and
+/// PostgreSQL on its port, nothing that is read here begins so, and the stream goes on as if they had not been sent.
 fn is_padding(payload: &[u8]) -> bool {
     const PADDING_MAX: usize = 6;
     !payload.is_empty() && payload.len() <= PADDING_MAX && payload.iter().all(|byte| *byte == 0)

@@ -6,7 +6,7 @@ use crate::protocol::starttls::{self, Style, style_of};
 use crate::protocol::{http1, http2, socks, tls};
 
 /// Bytes that wait until there are enough to choose by: more than any beginning that two protocols share.
-const HEAD_BYTES: usize = 32;
+const HEAD_BYTES: usize = 64;
 
 /// Who reads on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -72,7 +72,7 @@ pub(super) fn choose(head: &[u8], known: Option<AppProtocol>, place: Place) -> C
     }
     if may_ask {
         Choice::Wait
-    } else if starttls::is_command(head) {
+    } else if starttls::is_command(head) || starttls::is_line(head, place.ports) {
         Choice::Watch(None, Style::Lines)
     } else {
         Choice::Nobody
@@ -87,10 +87,19 @@ pub(super) fn is_sure_head(head: &[u8]) -> bool {
 }
 
 /// Bytes that wait for more.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Copy, Debug)]
 pub(super) struct Head {
     bytes: [u8; HEAD_BYTES],
     len: u8,
+}
+
+impl Default for Head {
+    fn default() -> Self {
+        Self {
+            bytes: [0; HEAD_BYTES],
+            len: 0,
+        }
+    }
 }
 
 impl Head {

@@ -17,8 +17,8 @@ pub use watch::{TlsWatch, Watched};
 
 use crate::model::AppProtocol;
 
-/// Pieces of a stream that are watched at most: sessions ask for TLS among their first commands.
-pub const PIECES_MAX: u16 = 128;
+/// Pieces of a stream that are watched at most: sessions ask for TLS among their first commands, which somebody may type.
+pub const PIECES_MAX: u16 = 1024;
 
 /// How a protocol asks for TLS.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -59,7 +59,7 @@ pub const fn style_of(protocol: AppProtocol) -> Option<Style> {
 }
 
 /// Commands that clients begin with.
-const COMMANDS: [&[u8]; 13] = [
+const COMMANDS: [&[u8]; 15] = [
     b"EHLO ",
     b"HELO ",
     b"LHLO ",
@@ -71,9 +71,14 @@ const COMMANDS: [&[u8]; 13] = [
     b"NICK ",
     b"USER ",
     b"FEAT\r",
+    b". CAPABILITY",
+    b"CAPABILITIES\r",
     b"<stream:stream",
     b"<?xml",
 ];
+/// How the packet of MySQL begins by which its client asks, and how long it is.
+const MYSQL_HEAD: [u8; 4] = [32, 0, 0, 1];
+const MYSQL_BYTES: usize = 36;
 
 /// Whether the bytes are too few to tell, and may become one of the protocols that ask for TLS.
 pub fn may_begin(head: &[u8], ports: (u16, u16)) -> bool {
@@ -91,7 +96,13 @@ pub fn may_begin(head: &[u8], ports: (u16, u16)) -> bool {
             (Some(Style::Postgres), [first, ..]) => *first == 0 && head.len() < 8,
             (Some(Style::Rdp), [first, ..]) => *first == 3,
             _ => false,
-        };
+        }
+        || style_on(ports.1) == Some(Style::Mysql)
+            && head.len() < MYSQL_BYTES
+            && head
+                .iter()
+                .zip(MYSQL_HEAD)
+                .all(|(byte, wanted)| *byte == wanted);
     !head.is_empty() && (is_command || on_port)
 }
 
@@ -101,6 +112,26 @@ pub fn is_command(head: &[u8]) -> bool {
         head.get(..command.len())
             .is_some_and(|part| part.eq_ignore_ascii_case(command))
     }) || watch::asks(head.split(|byte| *byte == b'\n').next().unwrap_or_default())
+        || watch::asks_in_a_message(head)
+}
+
+/// Whether the bytes are text on a port where a session is one of lines.
+pub fn is_line(head: &[u8], ports: (u16, u16)) -> bool {
+    style_on(ports.1) == Some(Style::Lines)
+        && head
+            .iter()
+            .take_while(|byte| **byte != b'\n')
+            .all(|byte| matches!(byte, b' '..=b'~' | b'\t' | b'\r'))
+}
+
+/// Whether the bytes are what a server says when it is connected to.
+pub const fn is_greeting(head: &[u8]) -> bool {
+    matches!(
+        head,
+        [b'1'..=b'5', b'0'..=b'9', b'0'..=b'9', b' ' | b'-', ..]
+            | [b'*', b' ', ..]
+            | [b'+', b'O', b'K', ..]
+    )
 }
 
 /// What is spoken on a port before TLS; only of use where there are too few bytes to tell.
@@ -109,6 +140,7 @@ const fn style_on(port: u16) -> Option<Style> {
         21 | 25 | 110 | 119 | 143 | 587 | 2121 | 2525 | 4190 | 6660..=6669 => Some(Style::Lines),
         389 | 3268 => Some(Style::Ldap),
         5432 => Some(Style::Postgres),
+        3306 => Some(Style::Mysql),
         3389 => Some(Style::Rdp),
         _ => None,
     }

@@ -283,6 +283,21 @@ pub(super) fn asks(line: &[u8]) -> bool {
                 || is(second, b"TLS-P"))
 }
 
+/// Whether the first message of a client asks for TLS, in LDAP or PostgreSQL.
+pub(super) fn asks_in_a_message(head: &[u8]) -> bool {
+    if let Some((len, code)) = head.split_first_chunk::<4>()
+        && u32::from_be_bytes(*len) == 8
+    {
+        return code == POSTGRES_TLS.to_be_bytes() || code == POSTGRES_GSSAPI.to_be_bytes();
+    }
+    head.first() == Some(&0x30)
+        && head
+            .get(..HELD_BYTES)
+            .unwrap_or(head)
+            .windows(LDAP_OPERATION.len())
+            .any(|part| part == LDAP_OPERATION)
+}
+
 /// What the header of a message in BER says.
 enum Length {
     NotYet,
