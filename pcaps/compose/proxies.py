@@ -28,6 +28,8 @@ VENDOR, VENDOR_ADDRESS = "update.eset.com", "91.228.166.14"
 INNER, PLAIN = "inner.proxies.example", "plain.proxies.example"
 HOSTS = {INNER: WEB, PLAIN: WEB, VENDOR: VENDOR_ADDRESS}
 STARTTLS = {"smtp": 25, "imap": 143, "pop3": 110, "ftp": 21, "nntp": 119, "irc": 6667, "ldap": 389, "postgres": 5432, "mysql": 3306, "xmpp": 5222}
+# Ports on which tshark, which checks `names`, does not see TLS begin.
+UNREAD = (STARTTLS["irc"],)
 NEEDED = {"tinyproxy": "tinyproxy-bin", "microsocks": "microsocks", "nghttpd": "nghttp2-server", "nghttp": "nghttp2-client"}
 
 
@@ -46,7 +48,7 @@ class Visits:
         self.port += 1
         ends = {"src_ip": HOST, "src_port": self.port, "dest_ip": server, "dest_port": port}
         for kind, name in shown:
-            rows = self.names if kind == "tls_sni" else self.other_names
+            rows = self.names if kind == "tls_sni" and port not in UNREAD else self.other_names
             known = next((row for row in rows if row["kind"] == kind and row["name"] == name and row["src_port"] == self.port), None)
             if known:
                 known["count"] += 1
@@ -188,6 +190,7 @@ def compose(out: Path, scratch: Path, _rustls: Path) -> Path:
             "everything here is what the clients were told to ask for; only `packets` was counted afterwards",
             "`deciding` is the kind of evidence that says whose a flow is, null where nobody's name was shown, and `coverage` its bucket",
             "what the proxies asked for on their side was recorded and left out",
+            "the name behind STARTTLS of IRC stands in `other_names`, as tshark does not see TLS begin there",
         ],
     }
     (out / "proxies.expected.json").write_text(json.dumps(expected, indent=1) + "\n")
