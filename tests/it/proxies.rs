@@ -150,9 +150,17 @@ fn every_packet_twice_or_the_client_alone_shows_the_same_names() {
     assert_eq!(names(&run_frames(late, &Way::default())), once);
 }
 
-/// What the client sent on each connection: its port, the server, and the bytes in order.
-fn streams() -> Vec<(u16, ([u8; 4], u16), Vec<u8>)> {
-    let mut found: BTreeMap<u16, (([u8; 4], u16), u32, BTreeMap<u32, Vec<u8>>)> = BTreeMap::new();
+/// What the client sent on a connection.
+struct Sent {
+    port: u16,
+    server: ([u8; 4], u16),
+    first: u32,
+    bytes: Vec<u8>,
+}
+
+/// The client's side of each connection, put in order.
+fn streams() -> Vec<Sent> {
+    let mut found: Vec<Sent> = Vec::new();
     for (_, _, frame) in frames_of(&pcaps().join(CAPTURE)) {
         let packet = etherparse::SlicedPacket::from_ethernet(&frame).unwrap();
         let (Some(etherparse::NetSlice::Ipv4(ip)), Some(etherparse::TransportSlice::Tcp(tcp))) =
@@ -160,32 +168,23 @@ fn streams() -> Vec<(u16, ([u8; 4], u16), Vec<u8>)> {
         else {
             continue;
         };
-        if ip.header().source() != CLIENT {
-            continue;
-        }
-        let server = (ip.header().destination(), tcp.destination_port());
-        let number = tcp.sequence_number();
-        if tcp.syn() {
-            found.insert(
-                tcp.source_port(),
-                (server, number.wrapping_add(1), BTreeMap::new()),
-            );
-        } else if !tcp.payload().is_empty() {
-            let (_, first, pieces) = found.get_mut(&tcp.source_port()).unwrap();
-            pieces.insert(number.wrapping_sub(*first), tcp.payload().to_vec());
+        let (source, port) = (ip.header().source(), tcp.source_port());
+        if source == CLIENT && tcp.syn() {
+            found.push(Sent {
+                port,
+                server: (ip.header().destination(), tcp.destination_port()),
+                first: tcp.sequence_number().wrapping_add(1),
+                bytes: Vec::new(),
+            });
+        } else if source == CLIENT && !tcp.payload().is_empty() {
+            let sent = found.iter_mut().find(|sent| sent.port == port).unwrap();
+            let at = tcp.sequence_number().wrapping_sub(sent.first) as usize;
+            assert!(at <= sent.bytes.len(), "recorded without a gap");
+            sent.bytes.truncate(at);
+            sent.bytes.extend(tcp.payload());
         }
     }
     found
-        .into_iter()
-        .map(|(port, (server, _, pieces))| {
-            let mut whole = Vec::new();
-            for (at, piece) in pieces {
-                whole.truncate(at as usize);
-                whole.extend(piece);
-            }
-            (port, server, whole)
-        })
-        .collect()
 }
 
 /// The client's side of every connection, in segments of a size, of each so many bytes.
@@ -193,10 +192,10 @@ fn delivered(size: usize, len_max: usize) -> Vec<Vec<Frame>> {
     streams()
         .into_iter()
         .enumerate()
-        .map(|(number, (port, server, stream))| {
+        .map(|(number, sent)| {
             let begin = BEGIN + number as u64 * 20 * SECOND;
-            let mut connection = Connection::open(begin, (CLIENT, port), server);
-            connection.ask(&stream[..stream.len().min(len_max)], size);
+            let mut connection = Connection::open(begin, (CLIENT, sent.port), sent.server);
+            connection.ask(&sent.bytes[..sent.bytes.len().min(len_max)], size);
             connection.close()
         })
         .collect()
