@@ -59,7 +59,7 @@ pub const fn style_of(protocol: AppProtocol) -> Option<Style> {
 }
 
 /// Commands that clients begin with.
-const COMMANDS: [&[u8]; 15] = [
+const COMMANDS: [&[u8]; 14] = [
     b"EHLO ",
     b"HELO ",
     b"LHLO ",
@@ -74,8 +74,9 @@ const COMMANDS: [&[u8]; 15] = [
     b". CAPABILITY",
     b"CAPABILITIES\r",
     b"<stream:stream",
-    b"<?xml",
 ];
+/// A stream of XMPP may begin so, and so may any other text, of a server too.
+const XML: &[u8] = b"<?xml";
 /// How the packet of MySQL begins by which its client asks, and how long it is.
 const MYSQL_HEAD: [u8; 4] = [32, 0, 0, 1];
 const MYSQL_BYTES: usize = 36;
@@ -103,7 +104,7 @@ pub fn may_begin(head: &[u8], ports: (u16, u16)) -> bool {
                 .iter()
                 .zip(MYSQL_HEAD)
                 .all(|(byte, wanted)| *byte == wanted);
-    !head.is_empty() && (is_command || on_port)
+    !head.is_empty() && (is_command || on_port || XML.starts_with(head))
 }
 
 /// Where the beginning of the client's stream was not seen: whether it speaks here, by words that no server says.
