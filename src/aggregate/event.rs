@@ -116,9 +116,9 @@ pub struct MessageObserved {
     pub app_protocol: AppProtocol,
     /// It asks for a tunnel, or comes through one: the server is a proxy.
     pub tunnelled: bool,
-    /// Method of an HTTP request.
+    /// Method of an HTTP request, command of a SOCKS request.
     pub method: TextRef,
-    /// Target of an HTTP request, as on the wire.
+    /// Target of an HTTP request, as on the wire; host and port of a SOCKS request.
     pub target: TextRef,
     /// What it showed, in the run's list of facts.
     pub facts: ListRef,

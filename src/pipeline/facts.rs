@@ -7,6 +7,10 @@
     clippy::panic
 )]
 
+mod judging;
+mod proxies;
+mod socks_target;
+
 use std::sync::Arc;
 
 use xxhash_rust::xxh3::xxh3_64;
@@ -19,12 +23,12 @@ use crate::aggregate::{
     EventKey, EventRun, Evidence, FlowOpened, FlowReported, FrameRef, MessageObserved, Ordinal,
     TextRef,
 };
-use crate::attribute::{Resolvers, RuleMatch, Ruleset, ValidityDate};
+use crate::attribute::{Resolvers, RuleMatch, Ruleset};
 use crate::decode::{TCP, UDP};
 use crate::flow::{
     Counters, FlowEndReason, FlowEntry, FlowFlags, FlowId, FlowRecord, HomeNetworks,
 };
-use crate::model::{AppProtocol, Coverage, EvidenceKind, Timestamp};
+use crate::model::{AppProtocol, Coverage, EvidenceKind};
 use crate::observe::{DnsReader, Message, NameId, NamePool, Slab, StreamReader, TextKind};
 use crate::protocol::http1::{Host, Request};
 
@@ -136,6 +140,7 @@ impl<'a> Telling<'a> {
         match message {
             Message::ServerName(name) => self.server_name(entry, name),
             Message::Request(request) => self.request(entry, request),
+            Message::Socks(request) => self.socks(entry, request),
             Message::Dns(direction, bytes) => {
                 self.dns_message(entry, direction, AppProtocol::Dns, bytes);
             }
@@ -206,7 +211,14 @@ impl<'a> Telling<'a> {
                 self.fact(entry, kind, id, rule, name);
             }
             Host::Address(text) => {
-                named(entry, Coverage::SniIsAddress);
+                named(
+                    entry,
+                    if request.is_connect() {
+                        Coverage::Proxied
+                    } else {
+                        Coverage::SniIsAddress
+                    },
+                );
                 let id = self.facts.names.refer(TextKind::Host, text, |_| None);
                 self.fact(entry, kind, id, None, text);
             }
@@ -230,7 +242,11 @@ impl<'a> Telling<'a> {
         }
         let method = self.events.keep_text(request.method);
         let target = self.events.keep_text(request.target);
-        self.observed(entry, AppProtocol::Http, [method, target], first);
+        let protocol = match entry.app_protocol() {
+            Some(AppProtocol::Http2) => AppProtocol::Http2,
+            _ => AppProtocol::Http,
+        };
+        self.observed(entry, protocol, [method, target], first);
     }
 
     /// Tells a fact, and keeps it with the flow.
@@ -263,12 +279,18 @@ impl<'a> Telling<'a> {
         first_fact: u32,
     ) {
         let detail = self.facts.detail(entry).unwrap_or_default();
+        let ends = (entry.initiator_endpoint(), entry.responder_endpoint());
+        let (client, server) = if entry.flags.has(FlowFlags::ROLES_TURNED) {
+            (ends.1, ends.0)
+        } else {
+            ends
+        };
         let event = MessageObserved {
             flow: FlowId::of(&entry.key, entry.first_seq()),
             first_seq: entry.first_seq(),
             key: entry.key,
-            client: entry.initiator_endpoint(),
-            server: entry.responder_endpoint(),
+            client,
+            server,
             locality: entry.locality(),
             app_protocol,
             tunnelled: detail.tunnelled,
@@ -515,75 +537,6 @@ impl FlowFacts {
             self.sightings.give_back(number);
             at = sighting.next;
         }
-    }
-
-    /// Keeps the name of a host, and finds the rule that knew it on that day.
-    fn judge_host(&mut self, name: &[u8], time: Timestamp) -> (Option<NameId>, Option<RuleMatch>) {
-        let rules = &self.rules;
-        let id = self
-            .names
-            .refer(TextKind::Host, name, |name| rules.match_name(name));
-        let found = if let Some(id) = id {
-            self.names.value(id)
-        } else {
-            self.counters.refused_names = self.counters.refused_names.saturating_add(1);
-            self.rules.match_name(name)
-        };
-        let found = self.on_day(found, time, |rules, day| rules.match_name_on(name, day));
-        (id, found)
-    }
-
-    /// Keeps the name of a program, and finds the rule that knew it on that day.
-    fn judge_program(
-        &mut self,
-        program: &[u8],
-        time: Timestamp,
-    ) -> (Option<NameId>, Option<RuleMatch>) {
-        let rules = &self.rules;
-        let id = self.names.refer(TextKind::UserAgent, program, |program| {
-            rules.match_user_agent(program)
-        });
-        let found = if let Some(id) = id {
-            self.names.value(id)
-        } else {
-            self.counters.refused_names = self.counters.refused_names.saturating_add(1);
-            self.rules.match_user_agent(program)
-        };
-        let found = self.on_day(found, time, |rules, day| {
-            rules.match_user_agent_on(program, day)
-        });
-        (id, found)
-    }
-
-    fn judge_target(&self, target: &[u8], time: Timestamp) -> Option<RuleMatch> {
-        self.on_day(self.rules.match_uri(target), time, |rules, day| {
-            rules.match_uri_on(target, day)
-        })
-    }
-
-    pub(super) fn match_host(&self, name: &[u8], time: Timestamp) -> Option<RuleMatch> {
-        self.on_day(self.rules.match_name(name), time, |rules, day| {
-            rules.match_name_on(name, day)
-        })
-    }
-
-    /// A capture of another year is judged by the facts of that year.
-    #[inline]
-    fn on_day(
-        &self,
-        found: Option<RuleMatch>,
-        time: Timestamp,
-        again: impl FnOnce(&Ruleset, ValidityDate) -> Option<RuleMatch>,
-    ) -> Option<RuleMatch> {
-        let found = found?;
-        if !self.dated {
-            return Some(found);
-        }
-        let day = ValidityDate::of_unix_seconds(time.as_seconds());
-        if self.rules.holds(found, day) {
-            return Some(found);
-        }
-        again(&self.rules, day)
     }
 }
 
