@@ -338,9 +338,15 @@ fn a_capture_cut_while_it_is_read_ends_with_its_name() {
         file.write_all(&content[24..]).unwrap();
     }
     file.flush().unwrap();
+    // The same packets at the same times are copies, of which nothing would be told.
+    let mut config = tempfile::NamedTempFile::new().unwrap();
+    config
+        .write_all(b"[mirror]\nduplicate_milliseconds = 0\n")
+        .unwrap();
     // Events nobody reads: the program stops in the middle once the pipe is full.
     let mut child = std::process::Command::new(env!("CARGO_BIN_EXE_avscope"))
-        .args(["replay", "--workers", "1", "--events", "-"])
+        .args(["replay", "--workers", "1", "--events", "-", "--config"])
+        .arg(config.path())
         .arg(file.path())
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
