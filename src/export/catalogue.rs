@@ -102,6 +102,21 @@ pub const CATALOGUE: &[Definition] = &[
         "Frames that could not be decoded; together the frames with outcome undecodable.",
     ),
     counter(
+        "avscope_tunnel_layers_total",
+        &["kind"],
+        "Tags, labels and tunnels that packets and fragments were taken out of; a packet has up to twelve.",
+    ),
+    counter(
+        "avscope_tunnel_anomalies_total",
+        &["kind"],
+        "Packets that hold another behind more layers than are taken off (too_deep), and flows whose path of tunnels found no room (path_refused).",
+    ),
+    counter(
+        "avscope_tunnel_overhead_bytes_total",
+        &[],
+        "IP bytes around packets taken out of tunnels; the traffic with coverage tunnel_overhead.",
+    ),
+    counter(
         "avscope_capture_time_anomalies_total",
         &["kind"],
         "Frames whose timestamp stepped back, and jumps of time that were believed.",

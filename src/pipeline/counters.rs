@@ -1,7 +1,7 @@
 //! What every frame came to, and what shards refused.
 
 use crate::aggregate::ByteLedger;
-use crate::decode::{NotIp, Undecodable};
+use crate::decode::{NotIp, TunnelKind, Undecodable};
 use crate::flow::{DuplicateCounters, LossCounters};
 use crate::observe::{DnsCounters, HandshakeCounters};
 
@@ -22,7 +22,13 @@ pub struct FrameCounters {
     pub not_ip: [u64; NotIp::COUNT],
     /// Frames that could not be decoded.
     pub undecodable: [u64; Undecodable::COUNT],
-    /// Bytes of fragments and of packets whose transport header could not be read.
+    /// Layers that packets and fragments were taken out of.
+    pub tunnels: [u64; TunnelKind::COUNT],
+    /// Packets that hold another behind more layers than are taken off.
+    pub tunnels_too_deep: u64,
+    /// What the packets around unwrapped ones are longer.
+    pub tunnel_overhead_bytes: u64,
+    /// Bytes of fragments, of what is around packets in tunnels, and of packets whose transport header could not be read.
     pub outside_flows: ByteLedger,
     /// IP bytes of those, for the comparison with `outside_flows`.
     pub outside_flow_bytes: u64,
@@ -41,6 +47,11 @@ impl std::ops::AddAssign<&FrameCounters> for FrameCounters {
         for (sum, more) in self.undecodable.iter_mut().zip(&other.undecodable) {
             *sum += more;
         }
+        for (sum, more) in self.tunnels.iter_mut().zip(&other.tunnels) {
+            *sum += more;
+        }
+        self.tunnels_too_deep += other.tunnels_too_deep;
+        self.tunnel_overhead_bytes += other.tunnel_overhead_bytes;
         self.outside_flows.merge(&other.outside_flows);
         self.outside_flow_bytes += other.outside_flow_bytes;
     }
@@ -80,6 +91,8 @@ pub struct ShardCounters {
     pub facts_left_out: u64,
     /// Names that found no room: seen and reported, but missing in the record of their flow.
     pub refused_names: u64,
+    /// Flows whose tunnels found no room: the path is missing in their events.
+    pub refused_paths: u64,
     /// Flows that a shard still held when its counters were read.
     pub active_flows: u64,
 }
@@ -92,6 +105,7 @@ impl std::ops::AddAssign<&ShardCounters> for ShardCounters {
         self.tcp_two_way += other.tcp_two_way;
         self.tcp_one_way += other.tcp_one_way;
         self.refused_names += other.refused_names;
+        self.refused_paths += other.refused_paths;
         self.active_flows += other.active_flows;
         let (sum, more) = (&mut self.handshakes, &other.handshakes);
         sum.reassembled += more.reassembled;

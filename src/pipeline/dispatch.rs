@@ -6,7 +6,7 @@ use super::counters::FrameCounters;
 use super::shard::Task;
 use super::{SHARDS, Settings};
 use crate::capture::{FrameDescriptor, RawPacket};
-use crate::decode::{self, Decoded};
+use crate::decode::{self, Decoded, IpHeader, TunnelPath};
 use crate::flow::{FlowKey, HomeNetworks};
 use crate::model::Coverage;
 
@@ -41,7 +41,8 @@ impl Dispatcher {
         counters.captured_bytes += u64::from(descriptor.captured_len);
         let packet = match decode::decode(&raw) {
             Decoded::Packet(packet) => packet,
-            Decoded::Fragment(ip) => {
+            Decoded::Fragment(fragment) => {
+                let ip = fragment.ip;
                 counters.fragments += 1;
                 counters.outside_flow_bytes += u64::from(ip.bytes);
                 counters.outside_flows.add_packet(
@@ -51,6 +52,7 @@ impl Dispatcher {
                     ip.bytes,
                     Coverage::Fragment,
                 );
+                self.tunnelled(&ip, fragment.tunnel, fragment.overhead);
                 return None;
             }
             Decoded::BadTransport(ip, reason) => {
@@ -76,6 +78,9 @@ impl Dispatcher {
         };
         counters.packets += 1;
         counters.packet_bytes += u64::from(packet.ip.bytes);
+        if !packet.tunnel.is_empty() {
+            self.tunnelled(&packet.ip, packet.tunnel, packet.overhead);
+        }
         let (key, sender) = FlowKey::of(&packet, descriptor.scope);
         let hash = key.hash(self.hash_seed);
         Some(Task {
@@ -90,6 +95,27 @@ impl Dispatcher {
             captured_len: descriptor.captured_len,
             offset: descriptor.offset,
         })
+    }
+
+    /// Counts what was around a packet. Its bytes run where the packet runs.
+    fn tunnelled(&mut self, ip: &IpHeader, path: TunnelPath, overhead: u32) {
+        let counters = &mut self.counters;
+        for kind in path.layers() {
+            counters.tunnels[kind.index()] += 1;
+        }
+        counters.tunnels_too_deep += u64::from(path.is_too_deep());
+        let bytes = u64::from(overhead);
+        if bytes > 0 {
+            counters.tunnel_overhead_bytes += bytes;
+            counters.outside_flow_bytes += bytes;
+            counters.outside_flows.add_outside(
+                &self.home,
+                &ip.source,
+                &ip.destination,
+                (bytes, 0),
+                Coverage::TunnelOverhead,
+            );
+        }
     }
 }
 

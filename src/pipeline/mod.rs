@@ -14,6 +14,7 @@ mod facts;
 mod locate;
 mod merge;
 mod name_services;
+mod paths;
 mod run;
 pub mod shard;
 mod worker;

@@ -8,7 +8,7 @@ use serde::Serialize;
 use super::inputs::{self, Beside, HomeNetHint, Input};
 use super::{ExposureView, Summary};
 use crate::aggregate::Traffic;
-use crate::decode::{NotIp, Undecodable};
+use crate::decode::{NotIp, TunnelKind, Undecodable};
 use crate::flow::FlowEndReason;
 use crate::geo::Dataset;
 use crate::model::{Coverage, DnsOutcome, EvidenceKind, HostFactKind, Locality};
@@ -78,6 +78,9 @@ struct Frames {
     fragments: u64,
     not_ip: BTreeMap<&'static str, u64>,
     undecodable: BTreeMap<&'static str, u64>,
+    tunnels: BTreeMap<&'static str, u64>,
+    tunnels_too_deep: u64,
+    tunnel_overhead_bytes: u64,
 }
 
 #[derive(Serialize)]
@@ -107,6 +110,7 @@ struct Flows {
     names: u64,
     names_attributed: u64,
     names_refused: u64,
+    tunnel_paths_refused: u64,
 }
 
 #[derive(Serialize)]
@@ -265,6 +269,13 @@ fn frames(summary: &Summary) -> Frames {
             .iter()
             .map(|reason| (reason.as_str(), frames.undecodable[reason.index()]))
             .collect(),
+        tunnels: TunnelKind::ALL
+            .iter()
+            .map(|kind| (kind.as_str(), frames.tunnels[kind.index()]))
+            .filter(|(_, count)| *count > 0)
+            .collect(),
+        tunnels_too_deep: frames.tunnels_too_deep,
+        tunnel_overhead_bytes: frames.tunnel_overhead_bytes,
     }
 }
 
@@ -306,6 +317,7 @@ fn flows(summary: &Summary) -> Flows {
         names: counters.names(),
         names_attributed: counters.names_attributed(),
         names_refused: summary.shards.refused_names,
+        tunnel_paths_refused: summary.shards.refused_paths,
     }
 }
 
@@ -320,7 +332,7 @@ fn account(summary: &Summary, locality: Locality) -> Account {
                     bytes(summary.bytes.cell(locality, *coverage)),
                 )
             })
-            .filter(|(_, bytes)| bytes.packets > 0)
+            .filter(|(_, bytes)| bytes.packets > 0 || bytes.bytes_out + bytes.bytes_in > 0)
             .collect(),
     }
 }
