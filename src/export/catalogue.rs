@@ -117,6 +117,21 @@ pub const CATALOGUE: &[Definition] = &[
         "IP bytes around packets taken out of tunnels; the traffic with coverage tunnel_overhead.",
     ),
     counter(
+        "avscope_datagrams_total",
+        &["outcome"],
+        "Datagrams of which a fragment came, by what became of them; all outcomes together are all such datagrams.",
+    ),
+    counter(
+        "avscope_datagrams_completed_total",
+        &["content"],
+        "Datagrams put together, by what they are: packets of flows, fragments of a datagram within, or undecodable; together the datagrams with outcome completed.",
+    ),
+    counter(
+        "avscope_fragment_anomalies_total",
+        &["kind"],
+        "Fragments that contradict themselves, that came after their datagram was complete or dropped, and that overlap others.",
+    ),
+    counter(
         "avscope_capture_time_anomalies_total",
         &["kind"],
         "Frames whose timestamp stepped back, and jumps of time that were believed.",

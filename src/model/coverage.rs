@@ -41,7 +41,7 @@ closed_set! {
         Truncated = "truncated",
         /// Part of the handshake or request never came by, or there was no room to put it together.
         Lost = "lost",
-        /// Fragments of IP datagrams, which are not put together.
+        /// Fragments of IP datagrams that were never complete.
         Fragment = "fragment",
         /// Bytes that look random from the first on: encrypted or compressed, by a protocol that names nothing in clear.
         OpaquePayload = "opaque_payload",

@@ -2,7 +2,7 @@
 
 use crate::aggregate::ByteLedger;
 use crate::decode::{NotIp, TunnelKind, Undecodable};
-use crate::flow::{DuplicateCounters, LossCounters};
+use crate::flow::{DatagramCounters, DuplicateCounters, LossCounters};
 use crate::observe::{DnsCounters, HandshakeCounters};
 
 /// One outcome for every frame read, and the bytes of packets that belong to no flow.
@@ -14,10 +14,12 @@ pub struct FrameCounters {
     pub captured_bytes: u64,
     /// Frames that became a packet of a flow.
     pub packets: u64,
-    /// IP bytes of those.
+    /// IP bytes of those, and of datagrams that did.
     pub packet_bytes: u64,
     /// Frames that are a fragment of a datagram.
     pub fragments: u64,
+    /// What became of the datagrams that they are pieces of.
+    pub datagrams: DatagramCounters,
     /// Frames without IP.
     pub not_ip: [u64; NotIp::COUNT],
     /// Frames that could not be decoded.
@@ -41,6 +43,7 @@ impl std::ops::AddAssign<&FrameCounters> for FrameCounters {
         self.packets += other.packets;
         self.packet_bytes += other.packet_bytes;
         self.fragments += other.fragments;
+        self.datagrams += &other.datagrams;
         for (sum, more) in self.not_ip.iter_mut().zip(&other.not_ip) {
             *sum += more;
         }

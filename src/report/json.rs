@@ -9,7 +9,7 @@ use super::inputs::{self, Beside, HomeNetHint, Input};
 use super::{ExposureView, Summary};
 use crate::aggregate::Traffic;
 use crate::decode::{NotIp, TunnelKind, Undecodable};
-use crate::flow::FlowEndReason;
+use crate::flow::{DatagramCounters, DatagramOutcome, FlowEndReason};
 use crate::geo::Dataset;
 use crate::model::{Coverage, DnsOutcome, EvidenceKind, HostFactKind, Locality};
 
@@ -76,6 +76,7 @@ struct Frames {
     packets: u64,
     packet_bytes: u64,
     fragments: u64,
+    datagrams: Datagrams,
     not_ip: BTreeMap<&'static str, u64>,
     undecodable: BTreeMap<&'static str, u64>,
     tunnels: BTreeMap<&'static str, u64>,
@@ -94,6 +95,18 @@ struct Mirror {
     tcp_followed_refused: u64,
     tcp_two_way: u64,
     tcp_one_way: u64,
+}
+
+#[derive(Serialize)]
+struct Datagrams {
+    begun: u64,
+    by_outcome: BTreeMap<&'static str, u64>,
+    packets: u64,
+    fragments: u64,
+    undecodable: u64,
+    refused_fragments: u64,
+    late_fragments: u64,
+    overlaps: u64,
 }
 
 #[derive(Serialize)]
@@ -261,6 +274,7 @@ fn frames(summary: &Summary) -> Frames {
         packets: frames.packets,
         packet_bytes: frames.packet_bytes,
         fragments: frames.fragments,
+        datagrams: datagrams(&frames.datagrams),
         not_ip: NotIp::ALL
             .iter()
             .map(|kind| (kind.as_str(), frames.not_ip[kind.index()]))
@@ -291,6 +305,22 @@ fn mirror(summary: &Summary) -> Mirror {
         tcp_followed_refused: shards.loss.flows_without_room,
         tcp_two_way: shards.tcp_two_way,
         tcp_one_way: shards.tcp_one_way,
+    }
+}
+
+fn datagrams(counters: &DatagramCounters) -> Datagrams {
+    Datagrams {
+        begun: counters.begun,
+        by_outcome: DatagramOutcome::ALL
+            .iter()
+            .map(|outcome| (outcome.as_str(), counters.ended[outcome.index()]))
+            .collect(),
+        packets: counters.packets,
+        fragments: counters.fragments,
+        undecodable: counters.undecodable,
+        refused_fragments: counters.refused_fragments,
+        late_fragments: counters.late_fragments,
+        overlaps: counters.overlaps,
     }
 }
 

@@ -98,6 +98,12 @@ impl TunnelPath {
         Some(Self(self.0 | layer << len.saturating_mul(BITS)))
     }
 
+    /// The layers behind those of `outer`, which this path begins with.
+    #[must_use]
+    pub const fn behind(self, outer: Self) -> Self {
+        Self(self.0 & TOO_DEEP | (self.0 & !TOO_DEEP) >> outer.len().saturating_mul(BITS))
+    }
+
     /// The same, and that the packet holds another which was left where it is.
     #[must_use]
     pub const fn too_deep(self) -> Self {
@@ -144,6 +150,11 @@ mod tests {
             assert!(path.layers().eq(kinds.iter().copied()));
         }
         assert_eq!(path.with(TunnelKind::Gre), None);
+        let outer = kinds[..5]
+            .iter()
+            .fold(TunnelPath::NONE, |path, kind| path.with(*kind).unwrap());
+        assert!(path.behind(outer).layers().eq(kinds[5..].iter().copied()));
+        assert_eq!(path.behind(path), TunnelPath::NONE);
         let deep = path.too_deep();
         assert!(deep.is_too_deep() && deep.len() == LAYERS_MAX && deep.layers().eq(kinds));
     }
