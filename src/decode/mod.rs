@@ -296,4 +296,44 @@ pub fn fuzz_decode(bytes: &[u8]) {
             Decoded::NotIp(_) | Decoded::Undecodable(_) => {}
         }
     }
+    for version in [IpVersion::V4, IpVersion::V6] {
+        for protocol in [UDP, 0, 4, 41, 47, 60] {
+            fuzz_datagram(version, protocol, bytes);
+        }
+    }
+}
+
+/// The bytes as what the fragments of a datagram carried.
+fn fuzz_datagram(version: IpVersion, protocol: u8, bytes: &[u8]) {
+    let len = u32::try_from(bytes.len()).unwrap_or(u32::MAX);
+    let first = Fragment {
+        ip: IpHeader {
+            source: [1; 16],
+            destination: [2; 16],
+            bytes: len,
+            protocol,
+            version,
+            identification: 0,
+        },
+        identification: 0,
+        offset: 0,
+        more: true,
+        vlan: 0,
+        tunnel: TunnelPath::NONE,
+        overhead: 0,
+        payload_offset: 0,
+        payload_len: len,
+        payload_wire_len: len,
+    };
+    match decode_datagram(&first, bytes, len) {
+        Decoded::Packet(packet) => {
+            assert!(packet.payload(bytes).len() == packet.payload_len as usize);
+            assert!(packet.ip.bytes.saturating_add(packet.overhead) == len);
+        }
+        Decoded::Fragment(inner) => {
+            assert!(inner.payload(bytes).len() == inner.payload_len as usize);
+            assert!(!inner.tunnel.is_empty());
+        }
+        Decoded::BadTransport(..) | Decoded::NotIp(_) | Decoded::Undecodable(_) => {}
+    }
 }

@@ -12,6 +12,8 @@ mod tests;
 use std::collections::HashMap;
 use std::time::Duration;
 
+use xxhash_rust::xxh3::xxh3_64_with_seed;
+
 use crate::decode::{Address, Fragment, IpVersion};
 use crate::model::Timestamp;
 
@@ -25,7 +27,9 @@ const BUFFER_BYTES_MIN: usize = 4096;
 const SEQS_MAX: usize = 1024;
 /// Datagrams remembered after they were put together: a mirror port may repeat their last fragments.
 const RECENT: usize = 64;
-/// For so long. A sender may use an identification again after that; it takes 65,536 datagrams to come around.
+/// Fragments of each that a copy is compared with: the latest ones, whose copies come last.
+const RECENT_PIECES: usize = 8;
+/// For so long: copies come within milliseconds.
 const RECENT_FOR: Duration = Duration::from_millis(100);
 
 const NONE: u32 = u32::MAX;
@@ -113,10 +117,20 @@ struct Slot {
     seqs: Vec<u64>,
     ip_bytes: u64,
     packets: u64,
+    /// Hashes of the fragments that came last, with their places.
+    hashes: [u64; RECENT_PIECES],
     /// Its end has been told; what still comes of it is late.
     dropped: bool,
     older: u32,
     newer: u32,
+}
+
+/// A datagram that was put together a moment ago.
+#[derive(Clone, Copy, Debug)]
+struct Recent {
+    key: Key,
+    at: Timestamp,
+    hashes: [u64; RECENT_PIECES],
 }
 
 /// Datagrams that are being put together.
@@ -133,7 +147,7 @@ pub struct Fragments {
     seq_buffers: Vec<Vec<u64>>,
     /// Capacity of all buffers, used and waiting.
     held: usize,
-    recent: [Option<(Key, Timestamp)>; RECENT],
+    recent: [Option<Recent>; RECENT],
     recent_next: usize,
     /// What they came to.
     pub counters: DatagramCounters,
@@ -180,7 +194,8 @@ impl Fragments {
         }
         let key = Key::of(fragment, scope);
         let found = self.index.get(&key).copied();
-        if found.is_none() && self.is_recent(&key, now)
+        let hash = xxh3_64_with_seed(payload, u64::from(fragment.offset));
+        if found.is_none() && self.is_recent(&key, hash, now)
             || found
                 .and_then(|at| self.slots.get(at as usize))
                 .is_some_and(|slot| slot.dropped)
@@ -196,6 +211,10 @@ impl Fragments {
         let slot = self.slots.get_mut(at as usize)?;
         slot.ip_bytes = slot.ip_bytes.saturating_add(bytes);
         slot.packets = slot.packets.saturating_add(1);
+        slot.hashes.rotate_right(1);
+        if let Some(latest) = slot.hashes.first_mut() {
+            *latest = hash;
+        }
         let room = SEQS_MAX.saturating_sub(slot.seqs.len());
         slot.seqs.extend(seqs.iter().take(room));
         if let Err(outcome) = self.place(at, fragment, start..end, payload, lost) {
@@ -252,6 +271,7 @@ impl Fragments {
                 seqs: Vec::new(),
                 ip_bytes: 0,
                 packets: 0,
+                hashes: [0; RECENT_PIECES],
                 dropped: false,
                 older: NONE,
                 newer: NONE,
@@ -270,6 +290,7 @@ impl Fragments {
                 seqs,
                 ip_bytes: 0,
                 packets: 0,
+                hashes: [0; RECENT_PIECES],
                 dropped: false,
                 older,
                 newer: NONE,
@@ -412,20 +433,26 @@ impl Fragments {
         };
         let counters = &mut self.counters;
         counters.completed_bytes = counters.completed_bytes.saturating_add(slot.ip_bytes);
+        let hashes = slot.hashes;
         self.count(DatagramOutcome::Completed);
         let key = self.release(at)?;
         if let Some(place) = self.recent.get_mut(self.recent_next) {
-            *place = Some((key, now));
+            *place = Some(Recent {
+                key,
+                at: now,
+                hashes,
+            });
         }
         self.recent_next = self.recent_next.wrapping_add(1) % RECENT;
         Some(datagram)
     }
 
-    fn is_recent(&self, key: &Key, now: Timestamp) -> bool {
-        self.recent
-            .iter()
-            .flatten()
-            .any(|(other, at)| at.after(RECENT_FOR) > now && other == key)
+    /// Whether it is a copy of a fragment of a datagram that was completed a moment ago. A sender may use the identification
+    /// again; other bytes are another datagram's.
+    fn is_recent(&self, key: &Key, hash: u64, now: Timestamp) -> bool {
+        self.recent.iter().flatten().any(|other| {
+            other.at.after(RECENT_FOR) > now && other.key == *key && other.hashes.contains(&hash)
+        })
     }
 
     /// Comes to nothing, but stays known, so that what still comes of it does not begin another.

@@ -36,3 +36,4 @@ mod schema;
 mod seeds;
 mod support;
 mod truth;
+mod tunnels;
