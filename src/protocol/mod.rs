@@ -14,6 +14,7 @@ pub mod dns;
 mod host;
 pub mod http1;
 pub mod nbns;
+pub mod quic;
 pub mod recognise;
 mod short_text;
 pub mod tls;
