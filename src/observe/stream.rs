@@ -3,7 +3,8 @@
 mod conversation;
 mod ordered;
 
-use self::conversation::{Client, Conversation, Kind, NameServer, State, conclude};
+pub(super) use self::conversation::conclude;
+use self::conversation::{Client, Conversation, Kind, NameServer, State};
 use super::Slab;
 use crate::decode::{Packet, TcpFlags};
 use crate::flow::{Delivery, Directed, FlowEntry, FlowFlags, StreamLimits};
@@ -559,7 +560,7 @@ fn look_again(entry: &mut FlowEntry) {
 
 /// Says why there is no name, unless there is one.
 #[inline]
-fn settle(entry: &mut FlowEntry, coverage: Coverage) {
+pub(super) fn settle(entry: &mut FlowEntry, coverage: Coverage) {
     if !matches!(
         entry.coverage(),
         Coverage::Attributed
@@ -574,7 +575,7 @@ fn settle(entry: &mut FlowEntry, coverage: Coverage) {
 
 /// Nothing more is to be read: the coverage says why there is no name.
 #[inline]
-fn finish(entry: &mut FlowEntry, coverage: Coverage) {
+pub(super) fn finish(entry: &mut FlowEntry, coverage: Coverage) {
     entry.flags.set(FlowFlags::INSPECTED);
     settle(entry, coverage);
 }

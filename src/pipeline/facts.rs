@@ -7,25 +7,28 @@
     clippy::panic
 )]
 
+mod judge;
+mod quic;
+
 use std::sync::Arc;
 
 use xxhash_rust::xxh3::xxh3_64;
 
 use super::bucket::{named, silent_coverage};
 use super::encrypted_dns::{Signs, settle};
-use super::shard::Task;
+use super::shard::{Readers, Task};
 use super::{SHARDS, Settings, ShardCounters};
 use crate::aggregate::{
     EventKey, EventRun, Evidence, FlowOpened, FlowReported, FrameRef, MessageObserved, Ordinal,
     TextRef,
 };
-use crate::attribute::{Resolvers, RuleMatch, Ruleset, ValidityDate};
+use crate::attribute::{Resolvers, RuleMatch, Ruleset};
 use crate::decode::{TCP, UDP};
 use crate::flow::{
     Counters, FlowEndReason, FlowEntry, FlowFlags, FlowId, FlowRecord, HomeNetworks,
 };
-use crate::model::{AppProtocol, Coverage, EvidenceKind, Timestamp};
-use crate::observe::{DnsReader, Message, NameId, NamePool, Slab, StreamReader, TextKind};
+use crate::model::{AppProtocol, Coverage, EvidenceKind};
+use crate::observe::{DnsReader, Message, NameId, NamePool, Slab, TextKind};
 use crate::protocol::http1::{Host, Request};
 
 /// Facts that one flow keeps; a connection to a proxy may name hundreds of hosts, and the first ones say what it is.
@@ -53,6 +56,8 @@ pub(super) struct Detail {
     stream: Option<u32>,
     /// Place where its questions wait.
     pub questions: Option<u32>,
+    /// Place where its QUIC hello waits for the rest of it.
+    quic: Option<u32>,
     /// First and last of the facts it showed.
     facts: Option<(u32, u32)>,
     facts_kept: u8,
@@ -97,6 +102,7 @@ pub(super) struct Telling<'a> {
     frame_bytes: &'a [u8],
     frame: Option<FrameRef>,
     pub(super) part: u16,
+    quic_version: Option<u32>,
 }
 
 impl<'a> Telling<'a> {
@@ -117,6 +123,7 @@ impl<'a> Telling<'a> {
             frame_bytes,
             frame: None,
             part: 0,
+            quic_version: None,
         }
     }
 
@@ -134,7 +141,9 @@ impl<'a> Telling<'a> {
     /// Judges, keeps and tells what a message shows.
     pub fn message(&mut self, entry: &mut FlowEntry, message: Message<'_>) {
         match message {
-            Message::ServerName(name) => self.server_name(entry, name),
+            Message::ServerName(name) => {
+                self.named_server(entry, AppProtocol::Tls, EvidenceKind::TlsSni, name);
+            }
             Message::Request(request) => self.request(entry, request),
             Message::Dns(direction, bytes) => {
                 self.dns_message(entry, direction, AppProtocol::Dns, bytes);
@@ -142,7 +151,13 @@ impl<'a> Telling<'a> {
         }
     }
 
-    fn server_name(&mut self, entry: &mut FlowEntry, name: &[u8]) {
+    fn named_server(
+        &mut self,
+        entry: &mut FlowEntry,
+        protocol: AppProtocol,
+        kind: EvidenceKind,
+        name: &[u8],
+    ) {
         let ech_offered = entry.flags.has(FlowFlags::ECH_OFFERED);
         let (id, rule) = self.facts.judge_host(name, self.task.timestamp);
         let signs = Signs {
@@ -159,7 +174,7 @@ impl<'a> Telling<'a> {
             },
         );
         let sighting = Sighting {
-            kind: EvidenceKind::TlsSni,
+            kind,
             name: id,
             rule,
             frame: self.frame(),
@@ -170,7 +185,7 @@ impl<'a> Telling<'a> {
         let text = self.events.keep_text(name);
         self.events.push_fact(sighting.evidence(text));
         self.facts.sight(entry, sighting);
-        self.observed(entry, AppProtocol::Tls, [TextRef::default(); 2], first);
+        self.observed(entry, protocol, [TextRef::default(); 2], first);
     }
 
     fn request(&mut self, entry: &mut FlowEntry, request: &Request<'_>) {
@@ -272,6 +287,7 @@ impl<'a> Telling<'a> {
             locality: entry.locality(),
             app_protocol,
             tunnelled: detail.tunnelled,
+            quic_version: self.quic_version,
             method,
             target,
             facts: self.events.facts_since(first_fact),
@@ -355,8 +371,7 @@ impl FlowFacts {
     /// A flow reports or ends.
     pub fn reported(
         &mut self,
-        streams: &mut StreamReader,
-        dns: &mut DnsReader,
+        readers: &mut Readers,
         entry: &mut FlowEntry,
         reason: FlowEndReason,
         key: EventKey,
@@ -371,7 +386,7 @@ impl FlowFacts {
         if last {
             let mut part = 0u16;
             let protocol = entry.app_protocol().unwrap_or(AppProtocol::Dns);
-            dns.close(detail.questions, &mut |transaction| {
+            readers.dns.close(detail.questions, &mut |transaction| {
                 let key = EventKey {
                     ordinal: Ordinal::Unfinished,
                     part,
@@ -403,7 +418,8 @@ impl FlowFacts {
         if !last {
             self.keep(entry, |detail| detail.reported = record.total);
         } else if let Some(number) = entry.detail() {
-            streams.close(detail.stream);
+            readers.streams.close(detail.stream);
+            readers.quic.close(detail.quic);
             self.forget(&detail);
             self.details.give_back(number);
             entry.flags.clear(FlowFlags::HAS_DETAIL);
@@ -515,75 +531,6 @@ impl FlowFacts {
             self.sightings.give_back(number);
             at = sighting.next;
         }
-    }
-
-    /// Keeps the name of a host, and finds the rule that knew it on that day.
-    fn judge_host(&mut self, name: &[u8], time: Timestamp) -> (Option<NameId>, Option<RuleMatch>) {
-        let rules = &self.rules;
-        let id = self
-            .names
-            .refer(TextKind::Host, name, |name| rules.match_name(name));
-        let found = if let Some(id) = id {
-            self.names.value(id)
-        } else {
-            self.counters.refused_names = self.counters.refused_names.saturating_add(1);
-            self.rules.match_name(name)
-        };
-        let found = self.on_day(found, time, |rules, day| rules.match_name_on(name, day));
-        (id, found)
-    }
-
-    /// Keeps the name of a program, and finds the rule that knew it on that day.
-    fn judge_program(
-        &mut self,
-        program: &[u8],
-        time: Timestamp,
-    ) -> (Option<NameId>, Option<RuleMatch>) {
-        let rules = &self.rules;
-        let id = self.names.refer(TextKind::UserAgent, program, |program| {
-            rules.match_user_agent(program)
-        });
-        let found = if let Some(id) = id {
-            self.names.value(id)
-        } else {
-            self.counters.refused_names = self.counters.refused_names.saturating_add(1);
-            self.rules.match_user_agent(program)
-        };
-        let found = self.on_day(found, time, |rules, day| {
-            rules.match_user_agent_on(program, day)
-        });
-        (id, found)
-    }
-
-    fn judge_target(&self, target: &[u8], time: Timestamp) -> Option<RuleMatch> {
-        self.on_day(self.rules.match_uri(target), time, |rules, day| {
-            rules.match_uri_on(target, day)
-        })
-    }
-
-    pub(super) fn match_host(&self, name: &[u8], time: Timestamp) -> Option<RuleMatch> {
-        self.on_day(self.rules.match_name(name), time, |rules, day| {
-            rules.match_name_on(name, day)
-        })
-    }
-
-    /// A capture of another year is judged by the facts of that year.
-    #[inline]
-    fn on_day(
-        &self,
-        found: Option<RuleMatch>,
-        time: Timestamp,
-        again: impl FnOnce(&Ruleset, ValidityDate) -> Option<RuleMatch>,
-    ) -> Option<RuleMatch> {
-        let found = found?;
-        if !self.dated {
-            return Some(found);
-        }
-        let day = ValidityDate::of_unix_seconds(time.as_seconds());
-        if self.rules.holds(found, day) {
-            return Some(found);
-        }
-        again(&self.rules, day)
     }
 }
 
