@@ -118,9 +118,9 @@ pub struct MessageObserved {
     pub tunnelled: bool,
     /// Version of QUIC, where it is that.
     pub quic_version: Option<u32>,
-    /// Method of an HTTP request.
+    /// Method of an HTTP request, command of a SOCKS request.
     pub method: TextRef,
-    /// Target of an HTTP request, as on the wire.
+    /// Target of an HTTP request, as on the wire; host and port of a SOCKS request.
     pub target: TextRef,
     /// What it showed, in the run's list of facts.
     pub facts: ListRef,

@@ -2,6 +2,7 @@
 //!
 //! What the flow itself shows outweighs what was learnt beside it: a name that its client gave is not overruled by what somebody
 //! resolved or by who runs the network. Only where the name may be a cover (Encrypted ClientHello) does the rest count too.
+//! A name inside a tunnel outweighs whom the proxy was asked to reach.
 
 use super::{EventRun, Evidence, FrameRef};
 use crate::attribute::{RuleMatch, Ruleset};
@@ -113,7 +114,11 @@ impl Judgement {
             .evidence
             .iter()
             .enumerate()
-            .filter(|(_, fact)| fact.rule.is_some() && !(named && is_learnt_beside(fact.kind)))
+            .filter(|(position, fact)| {
+                fact.rule.is_some()
+                    && !(named && is_learnt_beside(fact.kind))
+                    && !self.is_outside(*position)
+            })
             // The first of the strongest kind.
             .min_by_key(|(_, fact)| fact.kind)
             .map(|(position, _)| position);
@@ -123,6 +128,36 @@ impl Judgement {
             None if own == Coverage::Attributed => Coverage::NamedNotSecurity,
             None => own,
         });
+    }
+
+    /// Whether the fact is whom a proxy was asked to reach, and another name was shown inside the tunnel. Behind a CONNECT that
+    /// was refused other requests follow, so of CONNECT only a name of TLS is surely inside.
+    fn is_outside(&self, position: usize) -> bool {
+        let Some(outer) = self.evidence.get(position) else {
+            return false;
+        };
+        let goes_inside = |kind| match outer.kind {
+            EvidenceKind::HttpConnect => kind == EvidenceKind::TlsSni,
+            EvidenceKind::Socks => matches!(kind, EvidenceKind::TlsSni | EvidenceKind::HttpHost),
+            _ => false,
+        };
+        let mut others = self.evidence.iter().enumerate();
+        others.any(|(other, fact)| {
+            // Where room was made for what a rule knows, the list is not in order; frames are.
+            let is_later = (outer.frame.seq, position) < (fact.frame.seq, other);
+            let text = self.text(fact);
+            goes_inside(fact.kind)
+                && is_later
+                && !fact.ech_offered
+                && !is_address(text)
+                && !text.eq_ignore_ascii_case(self.text(outer))
+        })
+    }
+
+    /// Whether the flow goes to a proxy: where its server stands then says nothing about whose it is.
+    pub fn is_via_proxy(&self) -> bool {
+        let mut kinds = self.evidence.iter().map(|fact| fact.kind);
+        kinds.any(|kind| matches!(kind, EvidenceKind::HttpConnect | EvidenceKind::Socks))
     }
 }
 
@@ -233,6 +268,47 @@ mod tests {
         assert_eq!(
             decided(&[(DnsAnswerOther, VENDOR, false)]),
             Some((DnsAnswerOther, Confidence::Low))
+        );
+    }
+
+    #[test]
+    fn a_name_inside_a_tunnel_outweighs_whom_the_proxy_was_asked_to_reach() {
+        use EvidenceKind::{HttpConnect, HttpHost, Socks, TlsSni};
+        let high = |kind| Some((kind, Confidence::High));
+        for outer in [HttpConnect, Socks] {
+            assert_eq!(
+                decided(&[(outer, OTHER, false), (TlsSni, VENDOR, false)]),
+                high(TlsSni)
+            );
+            assert_eq!(
+                decided(&[(outer, VENDOR, false), (TlsSni, OTHER, false)]),
+                None,
+                "{outer:?}"
+            );
+            assert_eq!(
+                decided(&[(outer, VENDOR, false), (TlsSni, OTHER, true)]),
+                high(outer),
+                "the name inside may be a cover"
+            );
+            assert_eq!(
+                decided(&[(outer, VENDOR, false), (TlsSni, "192.0.2.7", false)]),
+                high(outer),
+                "an address is no name"
+            );
+        }
+        assert_eq!(
+            decided(&[(Socks, VENDOR, false), (HttpHost, OTHER, false)]),
+            None
+        );
+        assert_eq!(
+            decided(&[(HttpConnect, VENDOR, false), (HttpHost, OTHER, false)]),
+            high(HttpConnect),
+            "it was refused, and another request followed"
+        );
+        assert_eq!(
+            decided(&[(TlsSni, OTHER, false), (HttpConnect, VENDOR, false)]),
+            high(HttpConnect),
+            "what came before is not inside"
         );
     }
 

@@ -19,6 +19,7 @@ use crate::store::{NameRow, Names};
 #[command(
     after_help = "Examples:\n  avscope names office.pcap\n  avscope names --format json office.pcap | jq -r .name | sort -u\n\n\
     Kinds read: tls_sni of TLS ClientHellos over TCP; http_host, http_uri, http_user_agent and http_connect of plain HTTP requests;\n\
+    socks of requests to SOCKS proxies;\n\
     dns_query over UDP and TCP, mdns_query, llmnr_query.\n\
     Exit code: 0 if all input was read, 4 if part of it could not be read, 1 if none could."
 )]

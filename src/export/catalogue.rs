@@ -175,7 +175,7 @@ pub const CATALOGUE: &[Definition] = &[
     counter(
         "avscope_reassembly_total",
         &["outcome"],
-        "Handshakes in several segments: put together, given up, and what was refused for lack of room; gaps in HTTP requests and DNS over TCP behind which reading went on.",
+        "Handshakes in several segments: put together, given up, and what was refused for lack of room; sessions that were watched for TLS for as long as they are; gaps in HTTP requests and DNS over TCP behind which reading went on.",
     ),
     counter(
         "avscope_quic_total",

@@ -258,6 +258,7 @@ fn flows(summary: &Summary, samples: &mut Samples) {
         ("refused_segment", handshakes.refused_segments),
         ("given_up", handshakes.given_up),
         ("gap", handshakes.gaps),
+        ("watched_out", handshakes.watched_out),
     ] {
         samples.add("avscope_reassembly_total", &[outcome], count);
     }

@@ -59,6 +59,8 @@ impl FlowFlags {
     pub const ECH_OFFERED: Self = Self(1 << 9);
     /// It carries questions to a name service, encrypted.
     pub const ENCRYPTED_DNS: Self = Self(1 << 15);
+    /// The side that was connected to is the client of what is spoken, and the side that connected serves it.
+    pub const ROLES_TURNED: Self = Self(1 << 10);
 
     /// Whether all bits of `flags` are set.
     #[inline]

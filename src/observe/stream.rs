@@ -1,8 +1,10 @@
 //! Segments of a TCP flow → what its client says in clear: the server name of a hello, HTTP requests, DNS messages.
 
+mod beginnings;
 mod conversation;
 mod ordered;
 
+use self::beginnings::{Choice, Place, choose, is_sure_head};
 pub(super) use self::conversation::conclude;
 use self::conversation::{Client, Conversation, Kind, NameServer, State};
 use super::Slab;
@@ -12,6 +14,8 @@ use crate::model::{AppProtocol, Carries, Coverage, Timestamp};
 use crate::protocol::dns;
 use crate::protocol::http1::{self, Request};
 use crate::protocol::recognise::{Transport, looks_random, recognise};
+use crate::protocol::socks;
+use crate::protocol::starttls::{self, style_of};
 use crate::protocol::tls::{self, Look};
 
 /// In the middle of a flow, so many payload packets of the client are looked at for a beginning.
@@ -42,6 +46,8 @@ pub struct HandshakeCounters {
     pub given_up: u64,
     /// Gaps in requests, questions and answers that were passed over, or behind which something still waited when the flow ended.
     pub gaps: u64,
+    /// Sessions of protocols that may ask for TLS that were watched for as long as they are, and had not begun it.
+    pub watched_out: u64,
 }
 
 /// Something that the client, or a name server, said.
@@ -51,6 +57,8 @@ pub enum Message<'a> {
     ServerName(&'a [u8]),
     /// An HTTP request.
     Request(&'a Request<'a>),
+    /// A request to a SOCKS proxy.
+    Socks(&'a socks::Request<'a>),
     /// A DNS message, and which way it went.
     Dns(Directed, &'a [u8]),
 }
@@ -75,6 +83,12 @@ impl Segment<'_> {
         /// [RFC 7766]
         const DNS: u16 = 53;
         self.source_port == DNS || self.destination_port == DNS
+    }
+
+    /// Whether zeros may begin what is spoken here: they are of a length.
+    fn begins_with_zeros(&self) -> bool {
+        const POSTGRES: u16 = 5432;
+        self.is_dns_port() || self.destination_port == POSTGRES
     }
 }
 
@@ -135,9 +149,14 @@ impl StreamReader {
             destination_port: packet.destination_port,
             time,
         };
-        if place.is_none() && !segment.is_dns_port() && is_padding(payload) {
+        if place.is_none() && !segment.begins_with_zeros() && is_padding(payload) {
             return;
         }
+        let direction = if entry.flags.has(FlowFlags::ROLES_TURNED) {
+            direction.opposite()
+        } else {
+            direction
+        };
         match (*place, direction) {
             (Some(number), Directed::FromInitiator) => {
                 self.go_on(entry, number, place, segment, show);
@@ -213,12 +232,17 @@ impl StreamReader {
         show: &mut impl FnMut(&mut FlowEntry, Message<'_>),
     ) {
         let is_question = segment.is_dns_port() && dns::looks_like_stream(segment.payload);
-        if is_question || is_hello_head(segment.payload) || is_request_head(segment.payload) {
+        // Its server was heard before: what the client says then is the beginning, or as good as one.
+        let is_answer = may_ask_for_tls(entry) && !starttls::is_greeting(segment.payload);
+        if is_question || is_answer || is_head(segment.payload) {
             entry.stream_start = segment.sequence;
             entry.flags.set(FlowFlags::START_KNOWN);
             return self.beginning(entry, place, segment, show);
         }
         if recognised(entry, Directed::FromInitiator, &segment) {
+            if may_be_swapped(entry) && starttls::is_greeting(segment.payload) {
+                entry.swap_sides();
+            }
             return;
         }
         entry.looked_at = entry.looked_at.saturating_add(1);
@@ -236,10 +260,15 @@ impl StreamReader {
         segment: Segment<'_>,
         show: &mut impl FnMut(&mut FlowEntry, Message<'_>),
     ) {
-        if may_be_swapped(entry)
-            && (is_hello_head(segment.payload) || is_request_head(segment.payload))
-        {
+        if may_be_swapped(entry) && is_head(segment.payload) {
             entry.swap_sides();
+            entry.stream_start = segment.sequence;
+            entry.flags.set(FlowFlags::START_KNOWN);
+            return self.beginning(entry, place, segment, show);
+        }
+        if entry.app_protocol().is_none() && socks::is_client(segment.payload) {
+            // A proxy behind a wall connects to its client, which then asks as if it had connected.
+            entry.flags.set(FlowFlags::ROLES_TURNED);
             entry.stream_start = segment.sequence;
             entry.flags.set(FlowFlags::START_KNOWN);
             return self.beginning(entry, place, segment, show);
@@ -312,6 +341,16 @@ impl StreamReader {
         if is_request || segment.is_dns_port() && dns::looks_like_stream(segment.payload) {
             return self.open(entry, place, segment, show);
         }
+        let from = Place {
+            ports: (segment.source_port, segment.destination_port),
+            ..Place::default()
+        };
+        if matches!(
+            choose(segment.payload, entry.app_protocol(), from),
+            Choice::Wait | Choice::Http2 | Choice::Socks | Choice::Watch(..)
+        ) {
+            return self.open(entry, place, segment, show);
+        }
         if tls::looks_like_record(segment.payload) {
             entry.set_app_protocol(AppProtocol::Tls);
             return finish(entry, Coverage::NoClientHello);
@@ -359,8 +398,10 @@ impl StreamReader {
             finish(entry, Coverage::Lost);
             return None;
         }
-        // Until a message is complete, part of it is missing.
-        settle(entry, Coverage::Lost);
+        // Until a message is complete, part of it is missing; a protocol that need not show one is what it is.
+        if !may_ask_for_tls(entry) {
+            settle(entry, Coverage::Lost);
+        }
         let number = self.conversations.take();
         *place = Some(number);
         if let Some(fresh) = self.conversations.get_mut(number) {
@@ -403,12 +444,21 @@ impl StreamReader {
                 self.counters.reassembled = self.counters.reassembled.saturating_add(1);
                 self.close(place.take());
             }
-            (_, State::NoRoom) => self.give_up(entry, place),
+            (_, State::NoRoom) | (Kind::Http2, State::Mismatch) => self.give_up(entry, place),
+            (_, State::Ended | State::Exhausted) => {
+                let exhausted = u64::from(state == State::Exhausted);
+                self.counters.watched_out = self.counters.watched_out.saturating_add(exhausted);
+                self.close(place.take());
+                entry.flags.set(FlowFlags::INSPECTED);
+            }
             (kind, State::Mismatch) => {
                 self.close(place.take());
                 mismatch(entry, kind, &segment);
             }
-            (Kind::Requests | Kind::Dns, State::NeedMore) => {}
+            (
+                Kind::Requests | Kind::Dns | Kind::Http2 | Kind::Socks | Kind::Watch,
+                State::NeedMore,
+            ) => {}
             (Kind::Undecided | Kind::Hello, State::NeedMore) => {
                 if segment.missing > 0 {
                     self.close(place.take());
@@ -485,11 +535,18 @@ fn mismatch(entry: &mut FlowEntry, kind: Kind, segment: &Segment<'_>) {
     match kind {
         Kind::Hello => finish(entry, Coverage::NoClientHello),
         // It showed what it had to show, or nothing that could be read.
-        Kind::Requests | Kind::Dns => finish(entry, Coverage::OtherProtocol),
-        Kind::Undecided => {
+        Kind::Requests | Kind::Http2 | Kind::Dns | Kind::Watch => {
+            finish(entry, Coverage::OtherProtocol);
+        }
+        // Sure of the protocol, and what it negotiates cannot be read.
+        Kind::Socks if entry.app_protocol() == Some(AppProtocol::Socks) => {
+            finish(entry, Coverage::Proxied);
+        }
+        Kind::Undecided | Kind::Socks => {
             if !recognised(entry, Directed::FromInitiator, segment) {
                 finish(entry, unrecognised(segment.payload));
             }
+            entry.flags.set(FlowFlags::INSPECTED);
         }
     }
 }
@@ -517,6 +574,13 @@ fn recognised(entry: &mut FlowEntry, direction: Directed, segment: &Segment<'_>)
                 );
             }
             direction == Directed::FromResponder
+        }
+        _ if style_of(protocol).is_some()
+            || protocol == AppProtocol::Http2 && direction == Directed::FromResponder =>
+        {
+            // Its client may ask for TLS, or has yet to speak.
+            settle(entry, coverage_of(protocol));
+            true
         }
         _ => {
             finish(entry, coverage_of(protocol));
@@ -568,6 +632,7 @@ pub(super) fn settle(entry: &mut FlowEntry, coverage: Coverage) {
             | Coverage::EchOffered
             | Coverage::SniIsAddress
             | Coverage::HostAbsent
+            | Coverage::Proxied
     ) {
         entry.set_coverage(coverage);
     }
@@ -580,8 +645,8 @@ pub(super) fn finish(entry: &mut FlowEntry, coverage: Coverage) {
     settle(entry, coverage);
 }
 
-/// Some devices count the padding of a short Ethernet frame as payload: at most six bytes of zeros. But for DNS nothing that is
-/// read here begins so, and the stream goes on as if they had not been sent.
+/// Some devices count the padding of a short Ethernet frame as payload: at most six bytes of zeros. But for DNS, and
+/// PostgreSQL on its port, nothing that is read here begins so, and the stream goes on as if they had not been sent.
 fn is_padding(payload: &[u8]) -> bool {
     const PADDING_MAX: usize = 6;
     !payload.is_empty() && payload.len() <= PADDING_MAX && payload.iter().all(|byte| *byte == 0)
@@ -590,6 +655,17 @@ fn is_padding(payload: &[u8]) -> bool {
 /// Only where the beginning was not seen can the sides be the wrong way round; and nothing may have been reported of them.
 fn may_be_swapped(entry: &FlowEntry) -> bool {
     entry.flags.has(FlowFlags::MIDSTREAM) && !entry.flags.has(FlowFlags::HAS_DETAIL)
+}
+
+/// Whether a protocol was recognised whose client may ask for TLS.
+fn may_ask_for_tls(entry: &FlowEntry) -> bool {
+    entry.app_protocol().and_then(style_of).is_some()
+}
+
+/// Whether a client's stream whose beginning was not seen begins here.
+#[inline]
+fn is_head(payload: &[u8]) -> bool {
+    is_hello_head(payload) || is_request_head(payload) || is_sure_head(payload)
 }
 
 /// Whether a stream whose beginning was not seen begins here: enough of a record of handshake type to believe it.

@@ -16,7 +16,10 @@ pub(super) fn named(entry: &mut FlowEntry, coverage: Coverage) {
     let weight = |coverage| match coverage {
         Coverage::Attributed => 3,
         Coverage::NamedNotSecurity => 2,
-        Coverage::EchOffered | Coverage::SniIsAddress | Coverage::HostAbsent => 1,
+        Coverage::EchOffered
+        | Coverage::SniIsAddress
+        | Coverage::HostAbsent
+        | Coverage::Proxied => 1,
         _ => 0,
     };
     if weight(coverage) > weight(entry.coverage()) {

@@ -101,6 +101,7 @@ impl std::ops::AddAssign<&ShardCounters> for ShardCounters {
         sum.refused_segments += more.refused_segments;
         sum.given_up += more.given_up;
         sum.gaps += more.gaps;
+        sum.watched_out += more.watched_out;
         self.facts_left_out += other.facts_left_out;
         let (sum, more) = (&mut self.host_facts, &other.host_facts);
         sum.told += more.told;

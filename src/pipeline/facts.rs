@@ -7,8 +7,10 @@
     clippy::panic
 )]
 
-mod judge;
+mod judging;
+mod proxies;
 mod quic;
+mod socks_target;
 
 use std::sync::Arc;
 
@@ -145,6 +147,7 @@ impl<'a> Telling<'a> {
                 self.named_server(entry, AppProtocol::Tls, EvidenceKind::TlsSni, name);
             }
             Message::Request(request) => self.request(entry, request),
+            Message::Socks(request) => self.socks(entry, request),
             Message::Dns(direction, bytes) => {
                 self.dns_message(entry, direction, AppProtocol::Dns, bytes);
             }
@@ -221,7 +224,14 @@ impl<'a> Telling<'a> {
                 self.fact(entry, kind, id, rule, name);
             }
             Host::Address(text) => {
-                named(entry, Coverage::SniIsAddress);
+                named(
+                    entry,
+                    if request.is_connect() {
+                        Coverage::Proxied
+                    } else {
+                        Coverage::SniIsAddress
+                    },
+                );
                 let id = self.facts.names.refer(TextKind::Host, text, |_| None);
                 self.fact(entry, kind, id, None, text);
             }
@@ -245,7 +255,11 @@ impl<'a> Telling<'a> {
         }
         let method = self.events.keep_text(request.method);
         let target = self.events.keep_text(request.target);
-        self.observed(entry, AppProtocol::Http, [method, target], first);
+        let protocol = match entry.app_protocol() {
+            Some(AppProtocol::Http2) => AppProtocol::Http2,
+            _ => AppProtocol::Http,
+        };
+        self.observed(entry, protocol, [method, target], first);
     }
 
     /// Tells a fact, and keeps it with the flow.
@@ -278,12 +292,18 @@ impl<'a> Telling<'a> {
         first_fact: u32,
     ) {
         let detail = self.facts.detail(entry).unwrap_or_default();
+        let ends = (entry.initiator_endpoint(), entry.responder_endpoint());
+        let (client, server) = if entry.flags.has(FlowFlags::ROLES_TURNED) {
+            (ends.1, ends.0)
+        } else {
+            ends
+        };
         let event = MessageObserved {
             flow: FlowId::of(&entry.key, entry.first_seq()),
             first_seq: entry.first_seq(),
             key: entry.key,
-            client: entry.initiator_endpoint(),
-            server: entry.responder_endpoint(),
+            client,
+            server,
             locality: entry.locality(),
             app_protocol,
             tunnelled: detail.tunnelled,

@@ -13,10 +13,13 @@ pub mod dhcp;
 pub mod dns;
 mod host;
 pub mod http1;
+pub mod http2;
 pub mod nbns;
 pub mod quic;
 pub mod recognise;
 mod short_text;
+pub mod socks;
+pub mod starttls;
 pub mod tls;
 
 pub use short_text::{SHORT_TEXT_MAX, ShortText};

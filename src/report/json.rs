@@ -121,6 +121,7 @@ struct Handshakes {
     refused_segments: u64,
     given_up: u64,
     gaps: u64,
+    watched_out: u64,
 }
 
 #[derive(Serialize)]
@@ -208,6 +209,7 @@ fn document(summary: &Summary) -> Document<'_> {
             refused_segments: summary.shards.handshakes.refused_segments,
             given_up: summary.shards.handshakes.given_up,
             gaps: summary.shards.handshakes.gaps,
+            watched_out: summary.shards.handshakes.watched_out,
         },
         quic: Quic {
             initials_opened: summary.shards.quic.opened,

@@ -1,6 +1,6 @@
 //! Ordered events → JSON Lines.
 //!
-//! `tls`, `quic`, `http`, `dns`, `dhcp` and `host` are written when a message is seen, `flow` when a flow ends or reports. Fields follow Suricata's EVE; our
+//! `tls`, `quic`, `http`, `socks`, `dns`, `dhcp` and `host` are written when a message is seen, `flow` when a flow ends or reports. Fields follow Suricata's EVE; our
 //! own are under `avscope`. What each field means: `docs/EVENTS.md`.
 
 use std::borrow::Cow;
@@ -152,6 +152,8 @@ struct Own<'a> {
     unsolicited: Option<bool>,
     #[serde(skip_serializing_if = "Option::is_none")]
     host: Option<Host<'a>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    socks: Option<Socks<'a>>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     evidence: Vec<EvidenceOut<'a>>,
     #[serde(skip_serializing_if = "is_zero")]
@@ -160,6 +162,13 @@ struct Own<'a> {
     attribution: Option<Attribution<'a>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     server: Option<Server<'a>>,
+}
+
+/// Suricata has no events of SOCKS.
+#[derive(Serialize)]
+struct Socks<'a> {
+    command: Cow<'a, str>,
+    target: Cow<'a, str>,
 }
 
 #[allow(clippy::trivially_copy_pass_by_ref, reason = "serde asks for it")]
@@ -302,7 +311,8 @@ impl<W: Write> EventWriter<W> {
             Some(mark(fact.kind, judgement.text(fact), self.redact))
         };
         let (event_type, tls, quic, http) = match observed.app_protocol {
-            AppProtocol::Http => (
+            AppProtocol::Socks => ("socks", None, None, None),
+            AppProtocol::Http | AppProtocol::Http2 => (
                 "http",
                 None,
                 None,
@@ -337,13 +347,22 @@ impl<W: Write> EventWriter<W> {
             .evidence()
             .first()
             .map_or(Timestamp::default(), |fact| fact.frame.time);
-        let line = Line {
+        let mut line = Line {
             tls,
             quic,
             http,
             app_proto: Some(observed.app_protocol.as_str()),
             ..self.line(time, event_type, &ends, observed.locality, judgement)
         };
+        if observed.tunnelled {
+            line.avscope.server = None;
+        }
+        if observed.app_protocol == AppProtocol::Socks {
+            line.avscope.socks = Some(Socks {
+                command: printable(run.text(observed.method)),
+                target: printable(run.text(observed.target)),
+            });
+        }
         write_line(buffer, &line)
     }
 
@@ -458,6 +477,9 @@ impl<W: Write> EventWriter<W> {
         own.midstream = Some(record.midstream);
         own.encrypted_dns = record.encrypted_dns;
         own.evidence_left_out = reported.facts_left_out;
+        if judgement.is_via_proxy() {
+            own.server = None;
+        }
         write_line(buffer, &line)
     }
 
@@ -503,6 +525,7 @@ impl<W: Write> EventWriter<W> {
                 dns_outcome: None,
                 unsolicited: None,
                 host: None,
+                socks: None,
                 evidence: self.evidence(judgement),
                 evidence_left_out: 0,
                 attribution: judgement.deciding().and_then(|fact| self.attribution(fact)),

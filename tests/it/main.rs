@@ -26,6 +26,7 @@ mod mirror;
 mod mmdb_writer;
 mod name_services;
 mod names_in_clear;
+mod proxies;
 mod quic;
 mod redact;
 mod requests;

@@ -94,6 +94,20 @@ fn changed_seeds_are_survived_by_every_parser() {
         let (at, bytes) = cut(input);
         avscope::protocol::tls::fuzz_client_hello(bytes, at);
     });
+    through("socks", 20 * CHANGES, |input| {
+        let (at, bytes) = cut(input);
+        avscope::protocol::socks::fuzz_client(bytes, at);
+    });
+    through("http2", 20 * CHANGES, |input| {
+        let (at, bytes) = cut(input);
+        avscope::protocol::http2::fuzz_client(bytes, at);
+    });
+    through("starttls", 20 * CHANGES, |input| {
+        let (at, bytes) = cut(input);
+        if let [style, bytes @ ..] = bytes {
+            avscope::protocol::starttls::fuzz_watch(*style, bytes, at);
+        }
+    });
     through("recognise", 20 * CHANGES, |input| {
         if let [transport, a, b, c, d, payload @ ..] = input {
             let (from, to) = (u16::from_le_bytes([*a, *b]), u16::from_le_bytes([*c, *d]));

@@ -1,12 +1,20 @@
 //! The client's bytes of one flow, in order → messages, by the parser that its beginning asks for.
 
+use super::beginnings::{Choice, Head, Place, choose};
 use super::ordered::{Ordered, Side};
-use super::{Message, Segment, finish, settle};
+use super::{Message, Segment, coverage_of, finish, settle, unrecognised};
 use crate::flow::{Directed, FlowEntry, FlowFlags};
 use crate::model::{AppProtocol, Coverage};
-use crate::protocol::http1::{self, Request, RequestStream};
-use crate::protocol::tls::{self, HelloAssembler, ServerName};
+use crate::protocol::http1::{Request, RequestStream};
+use crate::protocol::http2::Http2Client;
+use crate::protocol::socks::{self, SocksClient};
+use crate::protocol::starttls::{Style, TlsWatch, Watched, style_of};
+use crate::protocol::tls::{HelloAssembler, ServerName};
 use crate::protocol::{Progress, dns};
+
+/// Bytes of a client that are watched for TLS to begin: it is asked for among a session's first commands, and the longest of
+/// those, lists of capabilities and tokens of authentication, have some hundred bytes.
+pub(super) const WATCHED_BYTES_MAX: u32 = 8 << 10;
 
 /// A buffer that grew beyond this is given back to the system when its flow is done with it.
 const KEEP_BYTES: usize = 2 << 10;
@@ -27,9 +35,13 @@ pub(super) struct Parsers {
     pub(super) state: State,
     pub(super) hello: HelloAssembler,
     pub(super) requests: RequestStream,
+    http2: Http2Client,
+    socks: SocksClient,
+    watch: TlsWatch,
+    head: Head,
+    place: Place,
     pub(super) questions: Messages,
     pub(super) responses: Messages,
-    pub(super) dns_port: bool,
     /// Something of the client was lost.
     pub(super) gaps: bool,
     /// What was held had to be dropped, so many times.
@@ -50,6 +62,10 @@ pub(super) enum Kind {
     Undecided,
     Hello,
     Requests,
+    Http2,
+    Socks,
+    /// Of a protocol that may ask for TLS.
+    Watch,
     Dns,
 }
 
@@ -60,6 +76,10 @@ pub(super) enum State {
     Done,
     Mismatch,
     NoRoom,
+    /// Nothing more will come that names anybody.
+    Ended,
+    /// TLS was watched for long enough.
+    Exhausted,
 }
 
 impl Conversation {
@@ -67,7 +87,11 @@ impl Conversation {
         self.stream.reset(start);
         self.answers.reset(segment.acknowledgment.unwrap_or(0));
         self.answers_known = segment.acknowledgment.is_some();
-        self.parsers.reset(segment.is_dns_port());
+        self.parsers.reset(Place {
+            ports: (segment.source_port, segment.destination_port),
+            dns_port: segment.is_dns_port(),
+            inside: false,
+        });
     }
 
     pub(super) fn held_bytes(&self) -> usize {
@@ -77,6 +101,7 @@ impl Conversation {
             self.answers.held_bytes(),
             parsers.hello.held_bytes(),
             parsers.requests.held_bytes(),
+            parsers.http2.held_bytes(),
             parsers.questions.assembler.held_bytes(),
             parsers.responses.assembler.held_bytes(),
         ]
@@ -86,8 +111,7 @@ impl Conversation {
 
     /// Gaps behind which requests, questions or answers wait that now nobody will read.
     pub(super) fn gaps_at_end(&self) -> u64 {
-        let read_on = matches!(self.parsers.kind, Kind::Requests | Kind::Dns)
-            && self.parsers.state == State::NeedMore;
+        let read_on = self.parsers.reads_on(None);
         [&self.stream, &self.answers]
             .into_iter()
             .filter(|side| read_on && side.waits())
@@ -99,20 +123,24 @@ impl Conversation {
         self.answers.shrink(KEEP_BYTES);
         self.parsers.hello.shrink(KEEP_BYTES);
         self.parsers.requests.shrink(KEEP_BYTES);
+        self.parsers.http2.shrink(KEEP_BYTES);
         self.parsers.questions.assembler.shrink(KEEP_BYTES);
         self.parsers.responses.assembler.shrink(KEEP_BYTES);
     }
 }
 
 impl Parsers {
-    pub(super) fn reset(&mut self, dns_port: bool) {
+    fn reset(&mut self, place: Place) {
         self.kind = Kind::Undecided;
         self.state = State::NeedMore;
         self.hello.reset();
         self.requests.reset();
+        self.http2.reset();
+        self.socks.reset();
+        self.head = Head::default();
+        self.place = place;
         self.questions.reset();
         self.responses.reset();
-        self.dns_port = dns_port;
         self.gaps = false;
         self.refused = 0;
     }
@@ -121,30 +149,74 @@ impl Parsers {
     pub(super) fn feed(
         &mut self,
         entry: &mut FlowEntry,
-        bytes: &[u8],
+        mut bytes: &[u8],
         room: usize,
         show: &mut impl FnMut(&mut FlowEntry, Message<'_>),
     ) {
-        if self.state != State::NeedMore {
-            return;
+        while self.state == State::NeedMore && !bytes.is_empty() {
+            if self.kind == Kind::Undecided {
+                let Some(rest) = self.decide(entry, bytes) else {
+                    return;
+                };
+                bytes = rest;
+                let head = std::mem::take(&mut self.head);
+                if !head.bytes().is_empty() {
+                    // No more than was needed to decide: no message ends in it.
+                    self.step(entry, head.bytes(), room, show);
+                    continue;
+                }
+            }
+            bytes = self.step(entry, bytes, room, show);
         }
-        if self.kind == Kind::Undecided {
-            self.decide(entry, bytes);
-        }
+    }
+
+    /// Gives bytes to the parser that was decided on; what is not its own is given back.
+    fn step<'a>(
+        &mut self,
+        entry: &mut FlowEntry,
+        bytes: &'a [u8],
+        room: usize,
+        show: &mut impl FnMut(&mut FlowEntry, Message<'_>),
+    ) -> &'a [u8] {
         match self.kind {
             Kind::Undecided => self.state = State::Mismatch,
             Kind::Hello => self.feed_hello(entry, bytes, room, show),
             Kind::Requests => {
                 let mut each = |request: &Request<'_>| show(entry, Message::Request(request));
-                if self.requests.feed(bytes, &mut each) == Progress::Mismatch {
+                let (progress, rest) = self.requests.read(bytes, &mut each);
+                if progress == Progress::Mismatch {
                     self.state = State::Mismatch;
-                } else if self.requests.after_connect() {
-                    // What follows is another conversation, with whom the request said.
+                } else if self.requests.at_another_protocol() {
+                    // What follows is another conversation, with whom the request said, or another request if it was refused.
                     self.requests.reset();
-                    self.kind = Kind::Undecided;
+                    self.go_inside();
+                    return rest;
                 } else if self.requests.held_bytes() > room {
                     self.refused = self.refused.saturating_add(1);
-                    self.lost(1);
+                    self.lost(1, None);
+                }
+            }
+            Kind::Http2 => {
+                let mut each = |request: &Request<'_>| show(entry, Message::Request(request));
+                if self.http2.feed(bytes, &mut each) == Progress::Mismatch {
+                    self.state = State::Mismatch;
+                } else if self.http2.held_bytes() > room {
+                    self.state = State::NoRoom;
+                }
+            }
+            Kind::Socks => return self.feed_socks(entry, bytes, show),
+            Kind::Watch => {
+                let (watched, rest) = self.watch.feed(bytes);
+                match watched {
+                    Watched::Nothing => {}
+                    Watched::Ended => self.state = State::Ended,
+                    Watched::Exhausted => self.state = State::Exhausted,
+                    Watched::Tls => {
+                        self.kind = Kind::Hello;
+                        entry.set_app_protocol(AppProtocol::Tls);
+                        settle(entry, Coverage::Lost);
+                        return rest;
+                    }
                 }
             }
             Kind::Dns => {
@@ -159,21 +231,89 @@ impl Parsers {
                 }
             }
         }
+        &[]
     }
 
-    fn decide(&mut self, entry: &mut FlowEntry, bytes: &[u8]) {
-        let (kind, protocol) = if tls::begins_like_hello(bytes) {
-            (Kind::Hello, AppProtocol::Tls)
-        } else if http1::begins_like_request(bytes) {
-            (Kind::Requests, AppProtocol::Http)
-        } else if self.dns_port {
-            settle(entry, Coverage::NameService);
-            (Kind::Dns, AppProtocol::Dns)
-        } else {
-            return;
+    /// Decides who reads on, by as many bytes as that takes; the rest of them. `None`: nobody, or not yet.
+    fn decide<'a>(&mut self, entry: &mut FlowEntry, bytes: &'a [u8]) -> Option<&'a [u8]> {
+        let mut rest = bytes;
+        let mut choice = Choice::Wait;
+        if self.head.bytes().is_empty() {
+            choice = choose(bytes, entry.app_protocol(), self.place);
+        }
+        while choice == Choice::Wait
+            && let Some((byte, behind)) = rest.split_first()
+        {
+            rest = behind;
+            choice = if self.head.push(*byte) {
+                choose(self.head.bytes(), entry.app_protocol(), self.place)
+            } else {
+                Choice::Nobody
+            };
+        }
+        let (kind, protocol) = match choice {
+            Choice::Wait => return None,
+            Choice::Nobody => {
+                self.state = State::Mismatch;
+                return None;
+            }
+            Choice::Hello => (Kind::Hello, Some(AppProtocol::Tls)),
+            Choice::Requests => (Kind::Requests, Some(AppProtocol::Http)),
+            Choice::Http2 => (Kind::Http2, Some(AppProtocol::Http2)),
+            // Too little to say so yet.
+            Choice::Socks => (Kind::Socks, None),
+            Choice::Watch(protocol, style) => {
+                self.watch.begin(style, WATCHED_BYTES_MAX);
+                settle(
+                    entry,
+                    protocol.map_or_else(|| unrecognised(bytes), coverage_of),
+                );
+                (Kind::Watch, protocol)
+            }
+            Choice::Dns => {
+                settle(entry, Coverage::NameService);
+                (Kind::Dns, Some(AppProtocol::Dns))
+            }
         };
         self.kind = kind;
-        entry.set_app_protocol(protocol);
+        if let Some(protocol) = protocol {
+            entry.set_app_protocol(protocol);
+        }
+        Some(rest)
+    }
+
+    /// What follows is inside a tunnel, or another protocol.
+    fn go_inside(&mut self) {
+        self.kind = Kind::Undecided;
+        self.place.inside = true;
+    }
+
+    fn feed_socks<'a>(
+        &mut self,
+        entry: &mut FlowEntry,
+        bytes: &'a [u8],
+        show: &mut impl FnMut(&mut FlowEntry, Message<'_>),
+    ) -> &'a [u8] {
+        let (progress, rest) = self.socks.feed(bytes);
+        if self.socks.is_sure() {
+            entry.set_app_protocol(AppProtocol::Socks);
+            settle(entry, Coverage::Proxied);
+        }
+        match progress {
+            Progress::NeedMore => {}
+            Progress::Mismatch => self.state = State::Mismatch,
+            Progress::Done => {
+                if let Some(request) = self.socks.request() {
+                    show(entry, Message::Socks(&request));
+                    if request.command == socks::Command::UdpAssociate {
+                        self.state = State::Ended;
+                    }
+                }
+                self.socks.reset();
+                self.go_inside();
+            }
+        }
+        rest
     }
 
     fn feed_hello(
@@ -200,17 +340,42 @@ impl Parsers {
         }
     }
 
-    /// So many bytes of the client will not come.
-    pub(super) fn lost(&mut self, bytes: u32) {
+    /// So many bytes of the client will not come; `known` is what its server was recognised by.
+    fn lost(&mut self, bytes: u32, known: Option<AppProtocol>) {
         self.gaps = true;
         match self.kind {
             Kind::Requests => {
                 // Out of step: the parser looks for the next request line.
                 let _ = self.requests.skip(u64::from(bytes));
             }
+            Kind::Http2 => {
+                if !self.http2.skip(bytes) {
+                    self.state = State::Mismatch;
+                }
+            }
             Kind::Dns => self.questions.lost(),
-            Kind::Undecided | Kind::Hello => {}
+            Kind::Watch => self.watch.lost(),
+            // What there was to be read before TLS begins is gone; TLS may yet come.
+            Kind::Socks | Kind::Undecided => {
+                let style = known.and_then(style_of).filter(|_| !self.place.inside);
+                self.kind = Kind::Watch;
+                self.watch
+                    .begin(style.unwrap_or(Style::Unknown), WATCHED_BYTES_MAX);
+                self.watch.lost();
+            }
+            Kind::Hello => {}
         }
+    }
+
+    /// Whether what comes behind a gap can be read without what was in it: a hello that lacks a part is lost whole; requests and
+    /// questions follow each other, and behind what is not TLS yet, TLS may begin.
+    fn reads_on(&self, known: Option<AppProtocol>) -> bool {
+        let may_follow = match self.kind {
+            Kind::Requests | Kind::Http2 | Kind::Socks | Kind::Watch | Kind::Dns => true,
+            Kind::Undecided => self.place.inside || known.and_then(style_of).is_some(),
+            Kind::Hello => false,
+        };
+        may_follow && self.state == State::NeedMore
     }
 }
 
@@ -270,13 +435,11 @@ impl<F: FnMut(&mut FlowEntry, Message<'_>)> Side for Client<'_, F> {
     }
 
     fn lost(&mut self, bytes: u32) {
-        self.parsers.lost(bytes);
+        self.parsers.lost(bytes, self.entry.app_protocol());
     }
 
-    /// A hello that lacks a part is lost whole; requests and questions follow each other.
     fn reads_on(&self) -> bool {
-        let parsers = &*self.parsers;
-        matches!(parsers.kind, Kind::Requests | Kind::Dns) && parsers.state == State::NeedMore
+        self.parsers.reads_on(self.entry.app_protocol())
     }
 }
 

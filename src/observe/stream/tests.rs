@@ -108,6 +108,7 @@ fn show(
                     String::from_utf8_lossy(request.method),
                     String::from_utf8_lossy(request.target)
                 ),
+                Message::Socks(request) => format!("{:?} {:?}", request.command, request.target),
                 Message::Dns(direction, bytes) => format!("{direction:?} {}", bytes.len()),
             });
         },

@@ -35,7 +35,7 @@ enum State {
     Chunks(ChunkState),
     /// Bytes were lost outside of a body: the next piece that begins like a request is one.
     OutOfStep,
-    /// A tunnel was asked for: what follows is another protocol.
+    /// A tunnel was asked for, or another protocol: what follows is one, or another request if it was refused.
     Tunnel,
     /// A body without an end that can be told.
     Endless,
@@ -112,9 +112,9 @@ impl RequestStream {
         self.held.shrink_to(keep);
     }
 
-    /// Whether a CONNECT was read: what its client sends next is another protocol, and is not read here. [`Self::reset`]
-    /// begins anew.
-    pub fn after_connect(&self) -> bool {
+    /// Whether a CONNECT was read, or a request for another protocol: what its client sends next may be that, and is not read
+    /// here. [`Self::reset`] begins anew.
+    pub fn at_another_protocol(&self) -> bool {
         self.state == State::Tunnel
     }
 
@@ -122,10 +122,19 @@ impl RequestStream {
     ///
     /// [`Progress::Done`]: nothing more is read of this stream: behind a CONNECT, or in a body without a known end.
     /// [`Progress::Mismatch`]: this is no request; what was given before stands.
-    pub fn feed(&mut self, mut bytes: &[u8], each: &mut impl FnMut(&Request<'_>)) -> Progress {
+    pub fn feed(&mut self, bytes: &[u8], each: &mut impl FnMut(&Request<'_>)) -> Progress {
+        self.read(bytes, each).0
+    }
+
+    /// The same, and the bytes that belong to another protocol: those behind a CONNECT, or behind a request for another protocol.
+    pub fn read<'a>(
+        &mut self,
+        mut bytes: &'a [u8],
+        each: &mut impl FnMut(&Request<'_>),
+    ) -> (Progress, &'a [u8]) {
         if self.state == State::OutOfStep {
             if method::skip(bytes).is_none() || !begins_like_request(bytes) {
-                return Progress::NeedMore;
+                return (Progress::NeedMore, &[]);
             }
             self.state = State::Head;
         }
@@ -143,11 +152,12 @@ impl RequestStream {
                 State::OutOfStep | State::Tunnel | State::Endless | State::Mismatch => break,
             };
         }
-        match self.state {
+        let progress = match self.state {
             State::Mismatch => Progress::Mismatch,
             State::Tunnel | State::Endless => Progress::Done,
             _ => Progress::NeedMore,
-        }
+        };
+        (progress, bytes)
     }
 
     /// So many bytes of the stream will not come.
@@ -385,7 +395,8 @@ fn cut_head(window: &[u8], each: &mut impl FnMut(&Request<'_>)) -> State {
 }
 
 fn behind(request: &Request<'_>) -> State {
-    if request.is_connect() {
+    // Another protocol was asked for, and will be spoken if the server agrees; else another request follows.
+    if request.is_connect() || request.upgrade && request.body == Body::None {
         State::Tunnel
     } else {
         behind_body(request.body)

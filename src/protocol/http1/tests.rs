@@ -155,9 +155,9 @@ fn a_tunnel_is_for_its_other_end() {
         (found, progress),
         (vec!["a.example:443".to_owned()], Progress::Done)
     );
-    assert!(stream.after_connect());
+    assert!(stream.at_another_protocol());
     stream.reset();
-    assert!(!stream.after_connect());
+    assert!(!stream.at_another_protocol());
 }
 
 #[test]

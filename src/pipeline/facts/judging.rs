@@ -1,4 +1,4 @@
-//! Names and marks → the rules that knew them on their day.
+//! A name or mark → the rule that knew it on the day of its packet.
 
 use super::FlowFacts;
 use crate::attribute::{RuleMatch, Ruleset, ValidityDate};
@@ -7,7 +7,7 @@ use crate::observe::{NameId, TextKind};
 
 impl FlowFacts {
     /// Keeps the name of a host, and finds the rule that knew it on that day.
-    pub(super) fn judge_host(
+    pub(in crate::pipeline) fn judge_host(
         &mut self,
         name: &[u8],
         time: Timestamp,
@@ -27,7 +27,7 @@ impl FlowFacts {
     }
 
     /// Keeps the name of a program, and finds the rule that knew it on that day.
-    pub(super) fn judge_program(
+    pub(in crate::pipeline) fn judge_program(
         &mut self,
         program: &[u8],
         time: Timestamp,
@@ -48,7 +48,11 @@ impl FlowFacts {
         (id, found)
     }
 
-    pub(super) fn judge_target(&self, target: &[u8], time: Timestamp) -> Option<RuleMatch> {
+    pub(in crate::pipeline) fn judge_target(
+        &self,
+        target: &[u8],
+        time: Timestamp,
+    ) -> Option<RuleMatch> {
         self.on_day(self.rules.match_uri(target), time, |rules, day| {
             rules.match_uri_on(target, day)
         })

@@ -1,0 +1,4 @@
+#![no_main]
+libfuzzer_sys::fuzz_target!(|input: (usize, &[u8])| {
+    avscope::protocol::http2::fuzz_client(input.1, input.0);
+});
