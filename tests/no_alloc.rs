@@ -157,7 +157,11 @@ fn allocations_once_warm(capture: &str, rules: Arc<Ruleset>) -> u64 {
 fn the_steady_state_allocates_nothing() {
     let rules = Arc::new(Ruleset::builtin().unwrap());
     look_ups_allocate_nothing(&rules);
-    for capture in ["pcaps/demo.pcap", "pcaps/names-in-clear.pcap"] {
+    for capture in [
+        "pcaps/demo.pcap",
+        "pcaps/names-in-clear.pcap",
+        "pcaps/quic.pcap",
+    ] {
         assert_eq!(
             allocations_once_warm(capture, Arc::clone(&rules)),
             0,

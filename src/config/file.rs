@@ -12,14 +12,14 @@ use toml::Spanned;
 use super::section::{Entry, Place, Sourced, line_of};
 use super::sections::{
     DnsSection, GeoipSection, HomeSection, InputSection, LimitsSection, MirrorSection,
-    OutputSection, RawDns, RawGeoip, RawHome, RawInput, RawLimits, RawMirror, RawOutput, RawRules,
-    RawTimeouts, RulesSection, TimeoutsSection,
+    OutputSection, QuicSection, RawDns, RawGeoip, RawHome, RawInput, RawLimits, RawMirror,
+    RawOutput, RawQuic, RawRules, RawTimeouts, RulesSection, TimeoutsSection,
 };
 use super::zones::{NAMED_MAX, Site, Zone, name_is_one, zones};
 use super::{ConfigError, OFFLINE_HASH_SEED, default_workers};
 use crate::attribute::Ruleset;
 use crate::flow::{DuplicateLimits, HomeNetworks, StreamLimits, Timeouts};
-use crate::pipeline::{DnsLimits, MirrorLimits, SHARDS, Settings};
+use crate::pipeline::{DnsLimits, MirrorLimits, QuicSettings, SHARDS, Settings};
 
 /// Where a configuration lies for all users of a machine.
 pub const SYSTEM_FILE: &str = "/etc/avscope/avscope.toml";
@@ -42,6 +42,8 @@ pub struct Configuration {
     pub dns: DnsSection,
     /// What is done about the faults of a mirror port.
     pub mirror: MirrorSection,
+    /// What is kept about QUIC.
+    pub quic: QuicSection,
     /// What names mean.
     pub rules: RulesSection,
     /// Countries of addresses.
@@ -62,6 +64,7 @@ struct Content {
     timeouts: RawTimeouts,
     dns: RawDns,
     mirror: RawMirror,
+    quic: RawQuic,
     rules: RawRules,
     geoip: RawGeoip,
     output: RawOutput,
@@ -143,6 +146,7 @@ impl Configuration {
         configuration.timeouts.overlay(content.timeouts, &place);
         configuration.dns.overlay(content.dns, &place);
         configuration.mirror.overlay(content.mirror, &place);
+        configuration.quic.overlay(content.quic, &place);
         configuration.rules.overlay(content.rules, &place);
         configuration.geoip.overlay(content.geoip, &place);
         configuration.output.overlay(content.output, &place);
@@ -181,6 +185,7 @@ impl Configuration {
         self.timeouts.entries(&mut entries);
         self.dns.entries(&mut entries);
         self.mirror.entries(&mut entries);
+        self.quic.entries(&mut entries);
         self.rules.entries(&mut entries);
         self.geoip.entries(&mut entries);
         self.output.entries(&mut entries);
@@ -251,6 +256,11 @@ impl Configuration {
                 other: seconds(&timeouts.other_seconds),
                 active: seconds(&timeouts.active_seconds),
             },
+            quic: QuicSettings {
+                hellos_max: self.quic.hellos_max.value as usize,
+                hello_bytes_max: self.quic.hello_bytes_max.value as usize,
+                initials_per_flow_max: self.quic.initials_per_flow_max.value as u16,
+            },
             dns: DnsLimits {
                 transaction_timeout: seconds(&dns.transaction_seconds),
                 pending_max: dns.pending_max.value as usize,
@@ -287,6 +297,7 @@ impl Configuration {
         self.timeouts.check()?;
         self.dns.check()?;
         self.mirror.check()?;
+        self.quic.check()?;
         self.rules.check()?;
         self.geoip.check()?;
         self.output.check()?;

@@ -14,7 +14,7 @@ pub use file::{Configuration, FileError, SYSTEM_FILE};
 pub use section::{Entry, Origin, Sourced};
 pub use sections::{
     DnsSection, GeoipSection, HomeSection, InputSection, LimitsSection, MirrorSection,
-    OutputSection, RulesSection, TimeoutsSection,
+    OutputSection, QuicSection, RulesSection, TimeoutsSection,
 };
 pub use zones::{Site, Zone};
 
