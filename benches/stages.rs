@@ -29,6 +29,7 @@ use avscope::pipeline::{self, EventSink, SHARDS, Settings};
 use avscope::protocol::Progress;
 use avscope::protocol::dns::{Data, Message};
 use avscope::protocol::http1;
+use avscope::protocol::quic;
 use avscope::protocol::recognise::{Transport, recognise};
 use avscope::protocol::tls::{self, HelloAssembler, Look};
 use criterion::measurement::WallTime;
@@ -291,6 +292,34 @@ fn names_in_clear(criterion: &mut Criterion) {
     });
 }
 
+/// The first datagram of a client (RFC 9001 §A.2): keys, header, tag, frames, name; then the same under a version that has to be
+/// tried with every salt and is opened by none.
+fn quic_hello(criterion: &mut Criterion) {
+    const PACKET: &str = include_str!("../src/protocol/quic/vectors/rfc9001-a2.hex");
+    let digits: Vec<u32> = PACKET
+        .chars()
+        .filter_map(|digit| digit.to_digit(16))
+        .collect();
+    let packet: Vec<u8> = digits
+        .chunks_exact(2)
+        .map(|pair| (pair[0] << 4 | pair[1]) as u8)
+        .collect();
+    let mut reserved = packet.clone();
+    reserved[1..5].copy_from_slice(&[0x1a; 4]);
+    let (mut opener, mut client) = (quic::Opener::default(), quic::Client::default());
+    let mut group = group(criterion, "quic", 1);
+    for (name, datagram, opened) in [("initial", &packet, 1), ("no_salt_fits", &reserved, 0)] {
+        group.bench_function(name, |bencher| {
+            bencher.iter(|| {
+                client.reset();
+                let taken = client.take(&mut opener, black_box(datagram), usize::MAX);
+                assert_eq!(taken.opened, opened);
+                matches!(client.look(), quic::Look::Hello { .. })
+            });
+        });
+    }
+}
+
 fn rules(criterion: &mut Criterion, capture: &Capture) {
     let rules = Ruleset::builtin().unwrap();
     let (hits, misses): (Vec<_>, Vec<_>) = capture
@@ -419,6 +448,7 @@ fn stages(criterion: &mut Criterion) {
     flow_update(criterion, "100000_flows", &many);
     hellos(criterion, &short);
     names_in_clear(criterion);
+    quic_hello(criterion);
     rules(criterion, &office);
     user_agents(criterion);
     countries(criterion, &office);

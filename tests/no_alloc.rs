@@ -161,6 +161,7 @@ fn the_steady_state_allocates_nothing() {
         "pcaps/demo.pcap",
         "pcaps/names-in-clear.pcap",
         "pcaps/tunnels.pcap",
+        "pcaps/quic.pcap",
     ] {
         assert_eq!(
             allocations_once_warm(capture, Arc::clone(&rules)),

@@ -20,8 +20,9 @@ use super::replay::Replayed;
 use super::second::opinion;
 
 /// All kinds that are compared.
-pub const KINDS: [&str; 7] = [
+pub const KINDS: [&str; 8] = [
     "tls_sni",
+    "quic_sni",
     "http_host",
     "http_connect",
     "http_user_agent",
@@ -31,7 +32,7 @@ pub const KINDS: [&str; 7] = [
 ];
 
 /// Those that this version reads: of these 99.5 % of the plain ones must be found.
-pub const READ: [&str; 7] = KINDS;
+pub const READ: [&str; 8] = KINDS;
 
 /// What a name is compared by: itself, client, its port, server, its port.
 pub type Key = (String, String, u64, String, u64);
@@ -141,6 +142,12 @@ pub fn compare(capture: &Path, truth: &Value, kind: &str, replayed: &Replayed) -
         } else {
             (*frame, "kind".to_owned(), "not asked".to_owned())
         };
+        // It is no name (RFC 6066 §3), and counted as `sni_is_address`.
+        let class = if kind.ends_with("_sni") && key.0.parse::<std::net::IpAddr>().is_ok() {
+            "an address".to_owned()
+        } else {
+            class
+        };
         Exception {
             key: key.clone(),
             frame,
@@ -191,7 +198,7 @@ fn key(kind: &str, name: &Value, fields: [&str; 4]) -> Key {
 /// A name by the rules above.
 fn comparable(kind: &str, name: &str) -> String {
     match kind {
-        "tls_sni" | "http_user_agent" => name.to_owned(),
+        "tls_sni" | "quic_sni" | "http_user_agent" => name.to_owned(),
         // The second tool ends a field at a byte of zero; ours shows it.
         "http_host" | "http_connect" => without_port(name.split("\\x00").next().unwrap_or(name))
             .trim_end_matches('.')

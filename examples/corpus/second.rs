@@ -42,6 +42,7 @@ pub fn layer_and_field(kind: &str) -> (&'static str, &'static str) {
         "dns_query" => ("dns", "dns.qry.name"),
         "mdns_query" => ("mdns", "dns.qry.name"),
         "llmnr_query" => ("llmnr", "dns.qry.name"),
+        "quic_sni" => ("quic", "tls.handshake.extensions_server_name"),
         _ => ("tls", "tls.handshake.extensions_server_name"),
     }
 }

@@ -118,6 +118,8 @@ pub struct MessageObserved {
     pub app_protocol: AppProtocol,
     /// It asks for a tunnel, or comes through one: the server is a proxy.
     pub tunnelled: bool,
+    /// Version of QUIC, where it is that.
+    pub quic_version: Option<u32>,
     /// Method of an HTTP request, command of a SOCKS request.
     pub method: TextRef,
     /// Target of an HTTP request, as on the wire; host and port of a SOCKS request.

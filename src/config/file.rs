@@ -12,14 +12,14 @@ use toml::Spanned;
 use super::section::{Entry, Place, Sourced, line_of};
 use super::sections::{
     DnsSection, FragmentsSection, GeoipSection, HomeSection, InputSection, LimitsSection,
-    MirrorSection, OutputSection, RawDns, RawFragments, RawGeoip, RawHome, RawInput, RawLimits,
-    RawMirror, RawOutput, RawRules, RawTimeouts, RulesSection, TimeoutsSection,
+    MirrorSection, OutputSection, QuicSection, RawDns, RawFragments, RawGeoip, RawHome, RawInput,
+    RawLimits, RawMirror, RawOutput, RawQuic, RawRules, RawTimeouts, RulesSection, TimeoutsSection,
 };
 use super::zones::{NAMED_MAX, Site, Zone, name_is_one, zones};
 use super::{ConfigError, OFFLINE_HASH_SEED, default_workers};
 use crate::attribute::Ruleset;
 use crate::flow::{DuplicateLimits, FragmentLimits, HomeNetworks, StreamLimits, Timeouts};
-use crate::pipeline::{DnsLimits, MirrorLimits, SHARDS, Settings};
+use crate::pipeline::{DnsLimits, MirrorLimits, QuicSettings, SHARDS, Settings};
 
 /// Where a configuration lies for all users of a machine.
 pub const SYSTEM_FILE: &str = "/etc/avscope/avscope.toml";
@@ -44,6 +44,8 @@ pub struct Configuration {
     pub mirror: MirrorSection,
     /// Datagrams that come in fragments.
     pub fragments: FragmentsSection,
+    /// What is kept about QUIC.
+    pub quic: QuicSection,
     /// What names mean.
     pub rules: RulesSection,
     /// Countries of addresses.
@@ -65,6 +67,7 @@ struct Content {
     dns: RawDns,
     mirror: RawMirror,
     fragments: RawFragments,
+    quic: RawQuic,
     rules: RawRules,
     geoip: RawGeoip,
     output: RawOutput,
@@ -147,6 +150,7 @@ impl Configuration {
         configuration.dns.overlay(content.dns, &place);
         configuration.mirror.overlay(content.mirror, &place);
         configuration.fragments.overlay(content.fragments, &place);
+        configuration.quic.overlay(content.quic, &place);
         configuration.rules.overlay(content.rules, &place);
         configuration.geoip.overlay(content.geoip, &place);
         configuration.output.overlay(content.output, &place);
@@ -186,6 +190,7 @@ impl Configuration {
         self.dns.entries(&mut entries);
         self.mirror.entries(&mut entries);
         self.fragments.entries(&mut entries);
+        self.quic.entries(&mut entries);
         self.rules.entries(&mut entries);
         self.geoip.entries(&mut entries);
         self.output.entries(&mut entries);
@@ -256,6 +261,11 @@ impl Configuration {
                 other: seconds(&timeouts.other_seconds),
                 active: seconds(&timeouts.active_seconds),
             },
+            quic: QuicSettings {
+                hellos_max: self.quic.hellos_max.value as usize,
+                hello_bytes_max: self.quic.hello_bytes_max.value as usize,
+                initials_per_flow_max: self.quic.initials_per_flow_max.value as u16,
+            },
             dns: DnsLimits {
                 transaction_timeout: seconds(&dns.transaction_seconds),
                 pending_max: dns.pending_max.value as usize,
@@ -299,6 +309,7 @@ impl Configuration {
         self.dns.check()?;
         self.mirror.check()?;
         self.fragments.check()?;
+        self.quic.check()?;
         self.rules.check()?;
         self.geoip.check()?;
         self.output.check()?;

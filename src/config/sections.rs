@@ -5,7 +5,7 @@
 use super::Limits;
 use super::section::section;
 use crate::flow::{FragmentLimits, HomeNetworks, Timeouts};
-use crate::pipeline::{DnsLimits, MirrorLimits, SHARDS};
+use crate::pipeline::{DnsLimits, MirrorLimits, QuicSettings, SHARDS};
 
 /// A day: no flow or question is worth waiting for longer.
 const DAY_SECONDS: u64 = 86_400;
@@ -111,6 +111,18 @@ section! {
         pieces_max: u64 = FragmentLimits::default().pieces_max as u64, within 2..=1 << 13;
         /// For how long the rest is waited for.
         timeout_seconds: u64 = FragmentLimits::default().timeout.as_secs(), within 1..=DAY_SECONDS;
+    }
+}
+
+section! {
+    /// What is kept about QUIC. [`QuicSettings`] has the reasons.
+    pub struct QuicSection, RawQuic, "quic" {
+        /// Hellos that wait for the rest of them.
+        hellos_max: u64 = QuicSettings::default().hellos_max as u64, within 1..=1 << 24;
+        /// Bytes they hold together.
+        hello_bytes_max: u64 = QuicSettings::default().hello_bytes_max as u64, within 1..=1 << 36;
+        /// Initial packets that are opened in one flow.
+        initials_per_flow_max: u64 = u64::from(QuicSettings::default().initials_per_flow_max), within 1..=1 << 12;
     }
 }
 

@@ -208,6 +208,11 @@ pub const CATALOGUE: &[Definition] = &[
         "Handshakes in several segments: put together, given up, and what was refused for lack of room; sessions that were watched for TLS for as long as they are; gaps in HTTP requests and DNS over TCP behind which reading went on.",
     ),
     counter(
+        "avscope_quic_total",
+        &["outcome"],
+        "Initial packets of QUIC clients opened, datagrams with an Initial that no known key opens, hellos put together from several datagrams, and what was refused for lack of room or given up.",
+    ),
+    counter(
         "avscope_dns_questions_total",
         &[],
         "Questions to name services in messages that could be read, repeated ones included.",

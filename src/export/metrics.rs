@@ -299,6 +299,17 @@ fn flows(summary: &Summary, samples: &mut Samples) {
     ] {
         samples.add("avscope_reassembly_total", &[outcome], count);
     }
+    let quic = &summary.shards.quic;
+    for (outcome, count) in [
+        ("initial_opened", quic.opened),
+        ("initial_undecryptable", quic.undecryptable),
+        ("hello_reassembled", quic.reassembled),
+        ("refused_hello", quic.refused_hellos),
+        ("refused_piece", quic.refused_pieces),
+        ("given_up", quic.given_up),
+    ] {
+        samples.add("avscope_quic_total", &[outcome], count);
+    }
     let name = "avscope_unlisted_bytes_total";
     samples.add(name, &["client_outside"], counters.bytes_without_home);
     samples.add(name, &["no_room"], counters.bytes_refused);

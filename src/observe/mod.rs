@@ -12,11 +12,13 @@
 
 mod dns;
 mod names;
+mod quic;
 mod slab;
 mod stream;
 
 pub use dns::{Arrival, DnsCounters, DnsReader, QuestionLimits, SeenFrame, Transaction};
 pub use names::{NameId, NamePool, TextKind};
+pub use quic::{Datagram, QuicCounters, QuicFlow, QuicLimits, QuicReader};
 pub use slab::Slab;
 pub use stream::{
     HandshakeCounters, HandshakeLimits, Message, StreamReader, coverage_of, unrecognised,

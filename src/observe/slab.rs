@@ -23,6 +23,8 @@ impl<T: Default> Slab<T> {
             return number;
         }
         self.slots.push(T::default());
+        // Nothing is free now, and giving back must not allocate.
+        self.free.reserve(self.slots.len());
         // A flow has at most one slot, and flow numbers are u32.
         (self.slots.len() as u32).saturating_sub(1)
     }

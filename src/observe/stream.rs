@@ -5,7 +5,8 @@ mod conversation;
 mod ordered;
 
 use self::beginnings::{Choice, Place, choose, is_sure_head};
-use self::conversation::{Client, Conversation, Kind, NameServer, State, conclude};
+pub(super) use self::conversation::conclude;
+use self::conversation::{Client, Conversation, Kind, NameServer, State};
 use super::Slab;
 use crate::decode::{Packet, TcpFlags};
 use crate::flow::{Delivery, Directed, FlowEntry, FlowFlags, StreamLimits};
@@ -623,7 +624,7 @@ fn look_again(entry: &mut FlowEntry) {
 
 /// Says why there is no name, unless there is one.
 #[inline]
-fn settle(entry: &mut FlowEntry, coverage: Coverage) {
+pub(super) fn settle(entry: &mut FlowEntry, coverage: Coverage) {
     if !matches!(
         entry.coverage(),
         Coverage::Attributed
@@ -639,7 +640,7 @@ fn settle(entry: &mut FlowEntry, coverage: Coverage) {
 
 /// Nothing more is to be read: the coverage says why there is no name.
 #[inline]
-fn finish(entry: &mut FlowEntry, coverage: Coverage) {
+pub(super) fn finish(entry: &mut FlowEntry, coverage: Coverage) {
     entry.flags.set(FlowFlags::INSPECTED);
     settle(entry, coverage);
 }

@@ -3,7 +3,7 @@
 use crate::aggregate::ByteLedger;
 use crate::decode::{NotIp, TunnelKind, Undecodable};
 use crate::flow::{DatagramCounters, DuplicateCounters, LossCounters};
-use crate::observe::{DnsCounters, HandshakeCounters};
+use crate::observe::{DnsCounters, HandshakeCounters, QuicCounters};
 
 /// One outcome for every frame read, and the bytes of packets that belong to no flow.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -86,6 +86,8 @@ pub struct ShardCounters {
     pub tcp_one_way: u64,
     /// Handshakes and what was refused of them.
     pub handshakes: HandshakeCounters,
+    /// Hellos of QUIC and what was refused of them.
+    pub quic: QuicCounters,
     /// Questions to name services.
     pub dns: DnsCounters,
     /// What hosts said of themselves.
@@ -122,6 +124,13 @@ impl std::ops::AddAssign<&ShardCounters> for ShardCounters {
         sum.told += more.told;
         sum.malformed += more.malformed;
         sum.damaged += more.damaged;
+        let (sum, more) = (&mut self.quic, &other.quic);
+        sum.opened += more.opened;
+        sum.undecryptable += more.undecryptable;
+        sum.reassembled += more.reassembled;
+        sum.refused_hellos += more.refused_hellos;
+        sum.refused_pieces += more.refused_pieces;
+        sum.given_up += more.given_up;
         let (sum, more) = (&mut self.dns, &other.dns);
         sum.questions += more.questions;
         sum.unsolicited += more.unsolicited;

@@ -9,6 +9,7 @@
 
 mod judging;
 mod proxies;
+mod quic;
 mod socks_target;
 
 use std::sync::Arc;
@@ -18,7 +19,7 @@ use xxhash_rust::xxh3::xxh3_64;
 use super::bucket::{named, silent_coverage};
 use super::encrypted_dns::{Signs, settle};
 use super::paths::PathPool;
-use super::shard::Task;
+use super::shard::{Readers, Task};
 use super::{SHARDS, Settings, ShardCounters};
 use crate::aggregate::{
     EventKey, EventRun, Evidence, FlowOpened, FlowReported, FrameRef, MessageObserved, Ordinal,
@@ -30,7 +31,7 @@ use crate::flow::{
     Counters, FlowEndReason, FlowEntry, FlowFlags, FlowId, FlowRecord, HomeNetworks,
 };
 use crate::model::{AppProtocol, Coverage, EvidenceKind};
-use crate::observe::{DnsReader, Message, NameId, NamePool, Slab, StreamReader, TextKind};
+use crate::observe::{DnsReader, Message, NameId, NamePool, Slab, TextKind};
 use crate::protocol::http1::{Host, Request};
 
 /// Facts that one flow keeps; a connection to a proxy may name hundreds of hosts, and the first ones say what it is.
@@ -59,6 +60,8 @@ pub(super) struct Detail {
     stream: Option<u32>,
     /// Place where its questions wait.
     pub questions: Option<u32>,
+    /// Place where its QUIC hello waits for the rest of it.
+    quic: Option<u32>,
     /// First and last of the facts it showed.
     facts: Option<(u32, u32)>,
     facts_kept: u8,
@@ -103,6 +106,7 @@ pub(super) struct Telling<'a> {
     frame_bytes: &'a [u8],
     frame: Option<FrameRef>,
     pub(super) part: u16,
+    quic_version: Option<u32>,
 }
 
 impl<'a> Telling<'a> {
@@ -123,6 +127,7 @@ impl<'a> Telling<'a> {
             frame_bytes,
             frame: None,
             part: 0,
+            quic_version: None,
         }
     }
 
@@ -140,7 +145,9 @@ impl<'a> Telling<'a> {
     /// Judges, keeps and tells what a message shows.
     pub fn message(&mut self, entry: &mut FlowEntry, message: Message<'_>) {
         match message {
-            Message::ServerName(name) => self.server_name(entry, name),
+            Message::ServerName(name) => {
+                self.named_server(entry, AppProtocol::Tls, EvidenceKind::TlsSni, name);
+            }
             Message::Request(request) => self.request(entry, request),
             Message::Socks(request) => self.socks(entry, request),
             Message::Dns(direction, bytes) => {
@@ -149,7 +156,13 @@ impl<'a> Telling<'a> {
         }
     }
 
-    fn server_name(&mut self, entry: &mut FlowEntry, name: &[u8]) {
+    fn named_server(
+        &mut self,
+        entry: &mut FlowEntry,
+        protocol: AppProtocol,
+        kind: EvidenceKind,
+        name: &[u8],
+    ) {
         let ech_offered = entry.flags.has(FlowFlags::ECH_OFFERED);
         let (id, rule) = self.facts.judge_host(name, self.task.timestamp);
         let signs = Signs {
@@ -166,7 +179,7 @@ impl<'a> Telling<'a> {
             },
         );
         let sighting = Sighting {
-            kind: EvidenceKind::TlsSni,
+            kind,
             name: id,
             rule,
             frame: self.frame(),
@@ -177,7 +190,7 @@ impl<'a> Telling<'a> {
         let text = self.events.keep_text(name);
         self.events.push_fact(sighting.evidence(text));
         self.facts.sight(entry, sighting);
-        self.observed(entry, AppProtocol::Tls, [TextRef::default(); 2], first);
+        self.observed(entry, protocol, [TextRef::default(); 2], first);
     }
 
     fn request(&mut self, entry: &mut FlowEntry, request: &Request<'_>) {
@@ -297,6 +310,7 @@ impl<'a> Telling<'a> {
             tunnel: self.facts.paths.path(entry.tunnel),
             app_protocol,
             tunnelled: detail.tunnelled,
+            quic_version: self.quic_version,
             method,
             target,
             facts: self.events.facts_since(first_fact),
@@ -388,8 +402,7 @@ impl FlowFacts {
     /// A flow reports or ends.
     pub fn reported(
         &mut self,
-        streams: &mut StreamReader,
-        dns: &mut DnsReader,
+        readers: &mut Readers,
         entry: &mut FlowEntry,
         reason: FlowEndReason,
         key: EventKey,
@@ -404,7 +417,7 @@ impl FlowFacts {
         if last {
             let mut part = 0u16;
             let protocol = entry.app_protocol().unwrap_or(AppProtocol::Dns);
-            dns.close(detail.questions, &mut |transaction| {
+            readers.dns.close(detail.questions, &mut |transaction| {
                 let key = EventKey {
                     ordinal: Ordinal::Unfinished,
                     part,
@@ -437,7 +450,8 @@ impl FlowFacts {
         if !last {
             self.keep(entry, |detail| detail.reported = record.total);
         } else if let Some(number) = entry.detail() {
-            streams.close(detail.stream);
+            readers.streams.close(detail.stream);
+            readers.quic.close(detail.quic);
             self.forget(&detail);
             self.details.give_back(number);
             entry.flags.clear(FlowFlags::HAS_DETAIL);

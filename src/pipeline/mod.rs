@@ -99,6 +99,30 @@ impl Default for MirrorLimits {
     }
 }
 
+/// Bounds of what is kept about QUIC.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct QuicSettings {
+    /// Hellos that wait for the rest of them, over all shards.
+    pub hellos_max: usize,
+    /// Bytes they hold together.
+    pub hello_bytes_max: usize,
+    /// Initial packets that are opened in one flow.
+    pub initials_per_flow_max: u16,
+}
+
+impl Default for QuicSettings {
+    fn default() -> Self {
+        Self {
+            // Less than a round trip each, some 900 bytes of keys and state: 60 MB when full.
+            hellos_max: 1 << 16,
+            // A post-quantum hello is about 1.7 kB; the rest is for attacks.
+            hello_bytes_max: 128 << 20,
+            // 64 KiB of CRYPTO, which is more than any hello has, are some 55 packets of 1200 bytes.
+            initials_per_flow_max: 64,
+        }
+    }
+}
+
 /// Everything that decides what comes out.
 #[derive(Clone, Debug)]
 pub struct Settings {
@@ -124,6 +148,8 @@ pub struct Settings {
     pub mirror: MirrorLimits,
     /// What waits for the rest of its datagram.
     pub fragments: FragmentLimits,
+    /// Hellos of QUIC.
+    pub quic: QuicSettings,
     /// What is inside.
     pub home: Arc<HomeNetworks>,
     /// What names mean.

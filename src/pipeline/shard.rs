@@ -19,7 +19,8 @@ use crate::flow::{
 };
 use crate::model::{AppProtocol, Coverage, Tick, Timestamp};
 use crate::observe::{
-    DnsReader, HandshakeLimits, QuestionLimits, StreamReader, coverage_of, unrecognised,
+    Datagram, DnsReader, HandshakeLimits, QuestionLimits, QuicLimits, QuicReader, StreamReader,
+    coverage_of, unrecognised,
 };
 use crate::protocol::recognise::{Transport, recognise};
 
@@ -84,9 +85,16 @@ pub struct Shard {
     duplicates: DuplicateWindow,
     flows: FlowTable,
     loss: LossProbe,
-    streams: StreamReader,
-    dns: DnsReader,
+    readers: Readers,
     facts: FlowFacts,
+}
+
+/// What reads payload, by what carries it.
+#[derive(Debug)]
+pub(super) struct Readers {
+    pub streams: StreamReader,
+    pub dns: DnsReader,
+    pub quic: QuicReader,
 }
 
 impl Shard {
@@ -107,6 +115,11 @@ impl Shard {
             packets_max: part(settings.mirror.duplicates.packets_max),
             ..settings.mirror.duplicates
         };
+        let quic = QuicLimits {
+            hellos_max: part(settings.quic.hellos_max),
+            bytes_max: part(settings.quic.hello_bytes_max),
+            initials_per_flow_max: settings.quic.initials_per_flow_max,
+        };
         Self {
             duplicates: DuplicateWindow::new(duplicates),
             loss: LossProbe::new(part(settings.mirror.followed_max)),
@@ -115,8 +128,11 @@ impl Shard {
                 settings.hash_seed,
                 settings.timeouts,
             ),
-            streams: StreamReader::new(limits),
-            dns: DnsReader::new(questions),
+            readers: Readers {
+                streams: StreamReader::new(limits),
+                dns: DnsReader::new(questions),
+                quic: QuicReader::new(quic),
+            },
             facts: FlowFacts::new(settings),
         }
     }
@@ -168,17 +184,24 @@ impl Shard {
         }
         // Protocol and observe: what does it show? Attribute: whose is it? The ledger is told.
         let direction = update.direction;
-        let mut telling = Telling::of(task, frame, &mut self.facts, &mut self.dns, events);
+        let mut telling = Telling::of(task, frame, &mut self.facts, &mut self.readers.dns, events);
         match entry.key.protocol() {
             TCP => read_segment(
-                &mut self.streams,
+                &mut self.readers.streams,
                 &mut telling,
                 entry,
                 direction,
                 task,
                 payload,
             ),
-            UDP => read_datagram(&mut telling, entry, direction, &task.packet, payload),
+            UDP => read_datagram(
+                &mut self.readers.quic,
+                &mut telling,
+                entry,
+                direction,
+                &task.packet,
+                payload,
+            ),
             _ => {}
         }
     }
@@ -190,7 +213,7 @@ impl Shard {
         if !self.flows.is_behind(now) {
             return;
         }
-        let (facts, streams, dns) = (&mut self.facts, &mut self.streams, &mut self.dns);
+        let (facts, readers) = (&mut self.facts, &mut self.readers);
         self.flows.advance(now, &mut |entry, expired| {
             let key = EventKey {
                 at: expired.at,
@@ -198,7 +221,7 @@ impl Shard {
                 ordinal: Ordinal::Ended,
                 part: 0,
             };
-            facts.reported(streams, dns, entry, expired.reason, key, events);
+            facts.reported(readers, entry, expired.reason, key, events);
         });
     }
 
@@ -227,7 +250,7 @@ impl Shard {
                 FlowEndReason::ForcedEnd
             };
             self.facts
-                .reported(&mut self.streams, &mut self.dns, entry, reason, key, events);
+                .reported(&mut self.readers, entry, reason, key, events);
             self.flows.remove(number);
         }
     }
@@ -237,15 +260,16 @@ impl Shard {
         let mut counters = self.facts.counters.clone();
         counters.duplicates = self.duplicates.counters();
         counters.loss = self.loss.counters();
-        counters.handshakes = self.streams.counters();
-        counters.dns = self.dns.counters();
+        counters.handshakes = self.readers.streams.counters();
+        counters.dns = self.readers.dns.counters();
+        counters.quic = self.readers.quic.counters();
         counters.active_flows = self.flows.len() as u64;
         counters
     }
 
     #[inline]
     fn update(&mut self, task: &Task, events: &mut EventRun) -> Update {
-        let (facts, streams, dns) = (&mut self.facts, &mut self.streams, &mut self.dns);
+        let (facts, readers) = (&mut self.facts, &mut self.readers);
         self.flows.update(
             &task.key,
             task.hash,
@@ -261,7 +285,7 @@ impl Shard {
                     ordinal: Ordinal::Ended,
                     part: 0,
                 };
-                facts.reported(streams, dns, entry, reason, key, events);
+                facts.reported(readers, entry, reason, key, events);
             },
         )
     }
@@ -293,9 +317,10 @@ fn read_segment(
     }
 }
 
-/// A datagram: name services are read, what else is recognised is named.
+/// A datagram: name services and QUIC are read, what else is recognised is named.
 #[inline]
 fn read_datagram(
+    quic: &mut QuicReader,
     telling: &mut Telling<'_>,
     entry: &mut FlowEntry,
     direction: Directed,
@@ -304,7 +329,8 @@ fn read_datagram(
 ) {
     let known = entry.app_protocol().or_else(|| {
         let (source, destination) = (packet.source_port, packet.destination_port);
-        let found = recognise(Transport::Udp, source, destination, payload);
+        let found = recognise(Transport::Udp, source, destination, payload)
+            .or_else(|| quic.is_unannounced(payload).then_some(AppProtocol::Quic));
         if let Some(protocol) = found {
             entry.set_app_protocol(protocol);
             entry.set_coverage(coverage_of(protocol));
@@ -327,6 +353,15 @@ fn read_datagram(
         Some(AppProtocol::Nbns) => telling.nbns_message(entry, direction, payload),
         Some(protocol @ (AppProtocol::Dhcp | AppProtocol::Dhcpv6)) => {
             telling.dhcp_message(entry, direction, protocol, payload);
+        }
+        Some(AppProtocol::Quic) => {
+            let cut = packet.payload_len < packet.payload_wire_len;
+            let datagram = Datagram {
+                direction,
+                payload,
+                cut,
+            };
+            telling.quic_datagram(quic, entry, &datagram);
         }
         Some(_) => entry.flags.set(FlowFlags::INSPECTED),
         None => {}

@@ -15,6 +15,7 @@ mod host;
 pub mod http1;
 pub mod http2;
 pub mod nbns;
+pub mod quic;
 pub mod recognise;
 mod short_text;
 pub mod socks;

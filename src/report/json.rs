@@ -39,6 +39,7 @@ struct Document<'a> {
     mirror: Mirror,
     flows: Flows,
     handshakes: Handshakes,
+    quic: Quic,
     name_services: NameServices,
     host_facts: HostFacts,
     facts_by_kind: BTreeMap<&'static str, u64>,
@@ -141,6 +142,16 @@ struct Handshakes {
 }
 
 #[derive(Serialize)]
+struct Quic {
+    initials_opened: u64,
+    initials_undecryptable: u64,
+    hellos_reassembled: u64,
+    refused_hellos: u64,
+    refused_pieces: u64,
+    given_up: u64,
+}
+
+#[derive(Serialize)]
 struct NameServices {
     questions: u64,
     unsolicited: u64,
@@ -216,6 +227,14 @@ fn document(summary: &Summary) -> Document<'_> {
             given_up: summary.shards.handshakes.given_up,
             gaps: summary.shards.handshakes.gaps,
             watched_out: summary.shards.handshakes.watched_out,
+        },
+        quic: Quic {
+            initials_opened: summary.shards.quic.opened,
+            initials_undecryptable: summary.shards.quic.undecryptable,
+            hellos_reassembled: summary.shards.quic.reassembled,
+            refused_hellos: summary.shards.quic.refused_hellos,
+            refused_pieces: summary.shards.quic.refused_pieces,
+            given_up: summary.shards.quic.given_up,
         },
         name_services: NameServices {
             questions: summary.shards.dns.questions,

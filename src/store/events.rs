@@ -1,6 +1,6 @@
 //! Ordered events → JSON Lines.
 //!
-//! `tls`, `http`, `socks`, `dns`, `dhcp` and `host` are written when a message is seen, `flow` when a flow ends or reports. Fields follow Suricata's EVE; our
+//! `tls`, `quic`, `http`, `socks`, `dns`, `dhcp` and `host` are written when a message is seen, `flow` when a flow ends or reports. Fields follow Suricata's EVE; our
 //! own are under `avscope`. What each field means: `docs/EVENTS.md`.
 
 use std::borrow::Cow;
@@ -62,6 +62,8 @@ struct Line<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     tls: Option<Tls<'a>>,
     #[serde(skip_serializing_if = "Option::is_none")]
+    quic: Option<Quic<'a>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     http: Option<Http<'a>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     dns: Option<Dns<'a>>,
@@ -87,6 +89,13 @@ struct Icmp {
 
 #[derive(Serialize)]
 struct Tls<'a> {
+    sni: Cow<'a, str>,
+}
+
+#[derive(Serialize)]
+struct Quic<'a> {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    version: Option<String>,
     sni: Cow<'a, str>,
 }
 
@@ -305,10 +314,11 @@ impl<W: Write> EventWriter<W> {
                 .find(|fact| kinds.contains(&fact.kind))?;
             Some(mark(fact.kind, judgement.text(fact), self.redact))
         };
-        let (event_type, tls, http) = match observed.app_protocol {
-            AppProtocol::Socks => ("socks", None, None),
+        let (event_type, tls, quic, http) = match observed.app_protocol {
+            AppProtocol::Socks => ("socks", None, None, None),
             AppProtocol::Http | AppProtocol::Http2 => (
                 "http",
+                None,
                 None,
                 Some(Http {
                     hostname: value(&[EvidenceKind::HttpHost, EvidenceKind::HttpConnect]),
@@ -321,9 +331,19 @@ impl<W: Write> EventWriter<W> {
                     http_method: printable(run.text(observed.method)),
                 }),
             ),
+            AppProtocol::Quic => (
+                "quic",
+                None,
+                value(&[EvidenceKind::QuicSni]).map(|sni| Quic {
+                    version: observed.quic_version.map(quic_version),
+                    sni,
+                }),
+                None,
+            ),
             _ => (
                 "tls",
                 value(&[EvidenceKind::TlsSni]).map(|sni| Tls { sni }),
+                None,
                 None,
             ),
         };
@@ -333,6 +353,7 @@ impl<W: Write> EventWriter<W> {
             .map_or(Timestamp::default(), |fact| fact.frame.time);
         let mut line = Line {
             tls,
+            quic,
             http,
             app_proto: Some(observed.app_protocol.as_str()),
             ..self.line(time, event_type, &ends, observed.locality, judgement)
@@ -427,16 +448,16 @@ impl<W: Write> EventWriter<W> {
             destination: record.responder,
             tunnel: reported.tunnel,
         };
-        let sni = judgement
-            .evidence()
-            .iter()
-            .find(|fact| fact.kind == EvidenceKind::TlsSni);
+        let shown = |kind| {
+            let mut facts = judgement.evidence().iter();
+            let fact = facts.find(|fact| fact.kind == kind)?;
+            Some(printable(judgement.text(fact)))
+        };
         let mut line = Line {
             icmp: icmp(record),
             app_proto: record.app_protocol.map(AppProtocol::as_str),
-            tls: sni.map(|fact| Tls {
-                sni: printable(judgement.text(fact)),
-            }),
+            tls: shown(EvidenceKind::TlsSni).map(|sni| Tls { sni }),
+            quic: shown(EvidenceKind::QuicSni).map(|sni| Quic { version: None, sni }),
             flow: Some(Flow {
                 pkts_toserver,
                 pkts_toclient,
@@ -494,6 +515,7 @@ impl<W: Write> EventWriter<W> {
             app_proto: None,
             community_id: community_id(ends.key, &ends.source, &ends.destination),
             tls: None,
+            quic: None,
             http: None,
             dns: None,
             dhcp: None,
@@ -592,6 +614,16 @@ fn dated(dataset: &Dataset) -> String {
     format!("{} {}", dataset.name, dataset.build_date)
 }
 
+/// As Suricata writes it: Google's versions as text, others as a hexadecimal number.
+fn quic_version(version: u32) -> String {
+    match version.to_be_bytes() {
+        bytes @ [b'Q' | b'T', b'0', b'0'..=b'9', b'0'..=b'9'] => {
+            bytes.into_iter().map(char::from).collect()
+        }
+        _ => format!("{version:x}"),
+    }
+}
+
 fn write_line(buffer: &mut Vec<u8>, line: &Line<'_>) -> std::io::Result<()> {
     serde_json::to_writer(&mut *buffer, line)?;
     buffer.push(b'\n');
@@ -646,5 +678,23 @@ fn protocol_name(protocol: u8) -> Cow<'static, str> {
         47 => "GRE".into(),
         50 => "ESP".into(),
         other => format!("{other:03}").into(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn versions_of_quic_are_written_as_in_suricata() {
+        for (version, text) in [
+            (1, "1"),
+            (0x6b33_43cf, "6b3343cf"),
+            (0xff00_001d, "ff00001d"),
+            (0x5130_3436, "Q046"),
+            (0x5430_3531, "T051"),
+        ] {
+            assert_eq!(quic_version(version), text);
+        }
     }
 }

@@ -27,6 +27,7 @@ mod mmdb_writer;
 mod name_services;
 mod names_in_clear;
 mod proxies;
+mod quic;
 mod redact;
 mod requests;
 mod resolved;

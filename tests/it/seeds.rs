@@ -114,6 +114,7 @@ fn changed_seeds_are_survived_by_every_parser() {
             avscope::protocol::recognise::fuzz_recognise(*transport, from, to, payload);
         }
     });
+    through("quic", CHANGES, avscope::protocol::quic::fuzz_datagrams);
     through("decode", 10 * CHANGES, avscope::decode::fuzz_decode);
 }
 

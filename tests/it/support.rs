@@ -10,7 +10,9 @@ use avscope::attribute::Ruleset;
 use avscope::capture::{CaptureFiles, PacketSource};
 use avscope::config::{self, Limits};
 use avscope::geo::{Countries, OperatorTable};
-use avscope::pipeline::{self, DnsLimits, EventSink, MirrorLimits, Settings, conservation};
+use avscope::pipeline::{
+    self, DnsLimits, EventSink, MirrorLimits, QuicSettings, Settings, conservation,
+};
 use avscope::report::{Summary, write_json};
 use avscope::store::{EventWriter, Names};
 use serde_json::Value;
@@ -77,6 +79,7 @@ pub struct Way {
     pub limits: Limits,
     pub dns: DnsLimits,
     pub mirror: MirrorLimits,
+    pub quic: QuicSettings,
 }
 
 impl Default for Way {
@@ -87,6 +90,7 @@ impl Default for Way {
             limits: Limits::default(),
             dns: DnsLimits::default(),
             mirror: MirrorLimits::default(),
+            quic: QuicSettings::default(),
         }
     }
 }
@@ -128,6 +132,7 @@ pub fn settings(way: &Way) -> Settings {
     Settings {
         dns: way.dns,
         mirror: way.mirror,
+        quic: way.quic,
         ..settings.unwrap()
     }
 }

@@ -471,7 +471,7 @@ impl<F: FnMut(&mut FlowEntry, Message<'_>)> Side for NameServer<'_, F> {
 
 /// The hello was read: what it means for the flow.
 #[inline]
-pub(super) fn conclude(
+pub(in crate::observe) fn conclude(
     entry: &mut FlowEntry,
     server_name: ServerName<'_>,
     ech_offered: bool,

@@ -103,23 +103,26 @@ fn server_name(mut value: Reader<'_>) -> Result<ServerName<'_>, Truncated> {
         let len = list.u16()?;
         let name = list.take(usize::from(len))?;
         if kind == HOST_NAME {
-            return Ok(classify(name));
+            return Ok(ServerName::of(name));
         }
     }
     Ok(ServerName::Absent)
 }
 
-fn classify(name: &[u8]) -> ServerName<'_> {
-    let without_dot = name.strip_suffix(b".").unwrap_or(name);
-    if without_dot.is_empty() {
-        return ServerName::Absent;
-    }
-    if name.len() > NAME_BYTES_MAX {
-        return ServerName::TooLong;
-    }
-    if is_address(name) {
-        ServerName::Address(name)
-    } else {
-        ServerName::Name(name)
+impl<'a> ServerName<'a> {
+    /// What a name that a client gave is.
+    pub(in crate::protocol) fn of(name: &'a [u8]) -> Self {
+        let without_dot = name.strip_suffix(b".").unwrap_or(name);
+        if without_dot.is_empty() {
+            return Self::Absent;
+        }
+        if name.len() > NAME_BYTES_MAX {
+            return Self::TooLong;
+        }
+        if is_address(name) {
+            Self::Address(name)
+        } else {
+            Self::Name(name)
+        }
     }
 }

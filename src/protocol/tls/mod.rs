@@ -49,8 +49,18 @@ pub fn look(stream: &[u8]) -> Look<'_> {
     }
     // What lies behind the first record is not looked at: a hello that needs it is assembled.
     let fragment = fragment.get(..usize::from(record_len)).unwrap_or(fragment);
-    let Some((header, body)) = fragment.split_first_chunk::<HANDSHAKE_HEADER_LEN>() else {
-        return Look::Begins;
+    look_message(fragment)
+}
+
+/// Looks at the beginning of a handshake without records, as QUIC has it (RFC 9001 §4).
+#[inline]
+pub fn look_message(message: &[u8]) -> Look<'_> {
+    let Some((header, body)) = message.split_first_chunk::<HANDSHAKE_HEADER_LEN>() else {
+        return if message.first().is_none_or(|kind| *kind == CLIENT_HELLO) {
+            Look::Begins
+        } else {
+            Look::Other
+        };
     };
     let [kind, l0, l1, l2] = *header;
     let len = u32::from_be_bytes([0, l0, l1, l2]);
