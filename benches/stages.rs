@@ -111,6 +111,7 @@ impl Capture {
                 stream_time: descriptor.stream_time,
                 seq: descriptor.seq,
                 shard: 0,
+                in_datagram: false,
                 captured_len: descriptor.captured_len,
                 offset: descriptor.offset,
             };
@@ -399,7 +400,8 @@ fn shard(criterion: &mut Criterion, name: &str, capture: &Capture) {
             || Shard::new(&settings),
             |shard| {
                 for (task, descriptor) in &capture.tasks {
-                    shard.process(task, capture.frame(descriptor), &mut events);
+                    let frame = capture.frame(descriptor);
+                    shard.process(task, frame, task.packet.payload(frame), &mut events);
                     if events.len() >= EVENTS_MAX {
                         events.clear();
                     }

@@ -160,6 +160,7 @@ fn the_steady_state_allocates_nothing() {
     for capture in [
         "pcaps/demo.pcap",
         "pcaps/names-in-clear.pcap",
+        "pcaps/tunnels.pcap",
         "pcaps/quic.pcap",
     ] {
         assert_eq!(

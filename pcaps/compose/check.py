@@ -190,7 +190,24 @@ def check_cases(capture: Path, expected: dict) -> None:
         print(f"  {case:24} {len(entries):5} {seen:16}  {'named' if entries[0]['named'] else 'not named'}")
 
 
+def check_tunnels(capture: Path, expected: dict) -> list[str]:
+    """Every name in the layers that it was wrapped in; where tshark does not open the wrapping as it was sent, nothing is asked of it."""
+    rows = tshark(capture, ["tls.handshake.extensions_server_name", "tcp.srcport", "frame.protocols"], "tls.handshake.extensions_server_name")
+    found = {(row[0], int(row[1])): row[2] for row in rows}
+    differences = []
+    for entry in expected["tunnels"]:
+        layers = found.get((entry["name"], entry["src_port"]))
+        if entry["tshark"] and (layers is None or entry["tshark"] not in layers):
+            differences.append(f"{entry['case']}: {entry['tshark']} is not in {layers}")
+    bad = tshark(capture, ["frame.number"], BAD)
+    count = len(tshark(capture, ["frame.number"]))
+    differences += [f"frame {row[0]}: bad checksum" for row in bad]
+    return differences + ([] if count == expected["packets"] else [f"packets: {count} instead of {expected['packets']}"])
+
+
 def check_file(capture: Path, expected: dict) -> list[str]:
+    if "tunnels" in expected:
+        return check_tunnels(capture, expected)
     packets = expected.get("packets", expected.get("readable_packets"))
     differences = check_packets(capture, packets, expected["flows"]["tcp"]) + check_names(capture, expected)
     differences += check_times(capture, expected)

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Turns cases into captures: records real clients and servers, and writes beside each capture what to expect of it.
 
-    sudo python3 pcaps/compose/compose.py [demo|deliveries|link-types|names|name-services|quic|proxies|multi-site]... --out pcaps/
+    sudo python3 pcaps/compose/compose.py [demo|deliveries|link-types|names|name-services|quic|proxies|multi-site|tunnels]... --out pcaps/
          python3 pcaps/compose/compose.py --check pcaps/
 
 Needs root, tcpdump, openssl, curl, ip (iproute2), cargo, for `names` also dig, dnsmasq and tinyproxy, for `name-services` named, nmblookup, udhcpc and dhclient, for `proxies` tinyproxy,
@@ -28,10 +28,12 @@ import names
 import quic
 import proxies
 import sites
+import tunnels
 from clients import build_rustls_client
 from namespaces import ComposeError
 
-CASES = {"demo": demo.compose, "deliveries": deliveries.compose, "link-types": linktypes.compose, "names": names.compose, "name-services": name_services.compose, "quic": quic.compose, "proxies": proxies.compose, "multi-site": sites.compose}
+CASES = {"demo": demo.compose, "deliveries": deliveries.compose, "link-types": linktypes.compose, "names": names.compose, "name-services": name_services.compose, "quic": quic.compose, "proxies": proxies.compose, "multi-site": sites.compose,
+         "tunnels": tunnels.compose}
 NEEDED = {"ip": "iproute2", "tcpdump": "tcpdump", "openssl": "openssl", "curl": "curl", "sysctl": "procps", "cargo": "the Rust toolchain"}
 
 

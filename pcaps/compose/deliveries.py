@@ -220,8 +220,8 @@ def lay_out(layout: Layout, talk: Conversation) -> None:
     layout.from_server(answered + 1, sent + 1, ACK)
 
 
-def record(scratch: Path, rustls: Path, names: list[str], label: str) -> dict[tuple[str, str], Conversation]:
-    """Lets each client ask each name once; gives both sides' bytes by (client, name)."""
+def record(scratch: Path, rustls: Path, names: list[str], label: str, asking: tuple[str, ...] = TLS_CLIENTS) -> dict[tuple[str, str], Conversation]:
+    """Lets each client of `asking` ask each name once; gives both sides' bytes by (client, name)."""
     authority, key, files = certificates.make(scratch, names)
     ports = {name: 41000 + number for number, name in enumerate(names)}
     found: dict[tuple[str, str], Conversation] = {}
@@ -243,10 +243,10 @@ def record(scratch: Path, rustls: Path, names: list[str], label: str) -> dict[tu
             return run
 
         with Recording(network, recorded):
-            run_all([all_names(client) for client in TLS_CLIENTS])
+            run_all([all_names(client) for client in asking])
             time.sleep(0.2)
     talks = conversations(read_pcap(recorded))
-    for client in TLS_CLIENTS:
+    for client in asking:
         for name in names:
             found[client, name] = talks[ports[name] + 1000 * TLS_CLIENTS.index(client)]
     return found

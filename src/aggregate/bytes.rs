@@ -68,12 +68,24 @@ impl ByteLedger {
         bytes: u32,
         coverage: Coverage,
     ) {
+        self.add_outside(home, source, destination, (u64::from(bytes), 1), coverage);
+    }
+
+    /// Adds bytes that belong to no flow, and how many packets they are.
+    pub fn add_outside(
+        &mut self,
+        home: &HomeNetworks,
+        source: &Address,
+        destination: &Address,
+        (bytes, packets): (u64, u64),
+        coverage: Coverage,
+    ) {
         let locality = home.locality(source, destination);
         let mut traffic = Traffic {
             flows: 0,
-            bytes_out: u64::from(bytes),
+            bytes_out: bytes,
             bytes_in: 0,
-            packets: 1,
+            packets,
         };
         if locality == Locality::Outbound && !home.contains(source) {
             std::mem::swap(&mut traffic.bytes_out, &mut traffic.bytes_in);

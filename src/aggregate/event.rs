@@ -2,7 +2,7 @@
 
 use super::HostFact;
 use crate::attribute::RuleMatch;
-use crate::decode::Address;
+use crate::decode::{Address, TunnelPath};
 use crate::flow::{Endpoint, FlowId, FlowKey, FlowRecord};
 use crate::model::{AppProtocol, DnsOutcome, EvidenceKind, Locality, Timestamp};
 
@@ -112,6 +112,8 @@ pub struct MessageObserved {
     pub server: Endpoint,
     /// On which side of the border the flow runs.
     pub locality: Locality,
+    /// What lay around the flow's first packet.
+    pub tunnel: TunnelPath,
     /// What kind of message.
     pub app_protocol: AppProtocol,
     /// It asks for a tunnel, or comes through one: the server is a proxy.
@@ -178,6 +180,8 @@ pub struct DnsTransaction {
     pub server: Endpoint,
     /// On which side of the border the flow runs.
     pub locality: Locality,
+    /// What lay around the flow's first packet.
+    pub tunnel: TunnelPath,
     /// `dns_query`, or its like on the local network.
     pub kind: EvidenceKind,
     /// The name asked for, as text.
@@ -217,6 +221,8 @@ impl DnsTransaction {
 pub struct FlowReported {
     /// What it carried.
     pub record: FlowRecord,
+    /// What lay around its first packet.
+    pub tunnel: TunnelPath,
     /// What it showed itself, in the run's list of facts.
     pub facts: ListRef,
     /// Facts beyond those kept.

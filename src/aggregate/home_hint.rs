@@ -125,6 +125,8 @@ mod tests {
             destination_port: 443,
             vlan: 0,
             checksum: 0,
+            tunnel: crate::decode::TunnelPath::NONE,
+            overhead: 0,
             tcp: TcpHeader::default(),
             payload_offset: 0,
             payload_len: 0,

@@ -1,7 +1,7 @@
 //! What a host says of itself, as shards tell it to the ledger.
 
 use super::{FrameRef, TextRef};
-use crate::decode::Address;
+use crate::decode::{Address, TunnelPath};
 use crate::flow::{Endpoint, FlowId, FlowKey};
 use crate::model::{AddressState, DhcpType, HostFactKind, Locality};
 
@@ -23,6 +23,8 @@ pub struct HostFact {
     pub destination: Endpoint,
     /// On which side of the border the flow runs.
     pub locality: Locality,
+    /// What lay around the flow's first packet.
+    pub tunnel: TunnelPath,
     /// Where it was read.
     pub kind: HostFactKind,
     /// How the host stands to the address; of no meaning where there is none.

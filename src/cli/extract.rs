@@ -16,7 +16,7 @@ use crate::aggregate::{EventRef, ExposureKey, Host, Ledger};
 use crate::attribute::{RuleId, Ruleset};
 use crate::config::Configuration;
 use crate::geo::{Countries, OperatorTable};
-use crate::pipeline::{FlowLocator, Settings};
+use crate::pipeline::{FlowLocator, FragmentFinder, Settings};
 use crate::report::exposure_id;
 use crate::store::PacketWriter;
 
@@ -28,7 +28,7 @@ use crate::store::PacketWriter;
     avscope extract --exposure 1f3870be274f6c49 -w proof.pcapng office.pcap\n  \
     avscope extract --flow 8443212291177339 --whole-flows -w flow.pcapng office.pcap\n\n\
     Give the same captures and options as to replay: the identifiers depend on them.\n\
-    The captures are read twice, once to find out which packets and once to copy them; for whole flows three times.\n\
+    The captures are read twice, once to find out which packets and once to copy them; once more for whole flows, and where there are IP fragments.\n\
     Exit code: 0 if packets were written, 1 if nothing has that identifier, 4 if part of the input could not be read."
 )]
 pub struct ExtractArgs {
@@ -212,6 +212,15 @@ fn find(
                 Ok(())
             }),
         )?;
+    }
+    if !locator.is_empty() && run.outcome.frames.fragments > 0 {
+        let mut finder = FragmentFinder::new(settings);
+        args.captures
+            .each_frame(configuration, |descriptor, frame| {
+                finder.look(&locator, descriptor, frame);
+                Ok(())
+            })?;
+        frames.extend(finder.into_frames());
     }
     let incomplete = report_inputs(&run);
     let found = !locator.is_empty();

@@ -11,14 +11,14 @@ use toml::Spanned;
 
 use super::section::{Entry, Place, Sourced, line_of};
 use super::sections::{
-    DnsSection, GeoipSection, HomeSection, InputSection, LimitsSection, MirrorSection,
-    OutputSection, QuicSection, RawDns, RawGeoip, RawHome, RawInput, RawLimits, RawMirror,
-    RawOutput, RawQuic, RawRules, RawTimeouts, RulesSection, TimeoutsSection,
+    DnsSection, FragmentsSection, GeoipSection, HomeSection, InputSection, LimitsSection,
+    MirrorSection, OutputSection, QuicSection, RawDns, RawFragments, RawGeoip, RawHome, RawInput,
+    RawLimits, RawMirror, RawOutput, RawQuic, RawRules, RawTimeouts, RulesSection, TimeoutsSection,
 };
 use super::zones::{NAMED_MAX, Site, Zone, name_is_one, zones};
 use super::{ConfigError, OFFLINE_HASH_SEED, default_workers};
 use crate::attribute::Ruleset;
-use crate::flow::{DuplicateLimits, HomeNetworks, StreamLimits, Timeouts};
+use crate::flow::{DuplicateLimits, FragmentLimits, HomeNetworks, StreamLimits, Timeouts};
 use crate::pipeline::{DnsLimits, MirrorLimits, QuicSettings, SHARDS, Settings};
 
 /// Where a configuration lies for all users of a machine.
@@ -42,6 +42,8 @@ pub struct Configuration {
     pub dns: DnsSection,
     /// What is done about the faults of a mirror port.
     pub mirror: MirrorSection,
+    /// Datagrams that come in fragments.
+    pub fragments: FragmentsSection,
     /// What is kept about QUIC.
     pub quic: QuicSection,
     /// What names mean.
@@ -64,6 +66,7 @@ struct Content {
     timeouts: RawTimeouts,
     dns: RawDns,
     mirror: RawMirror,
+    fragments: RawFragments,
     quic: RawQuic,
     rules: RawRules,
     geoip: RawGeoip,
@@ -146,6 +149,7 @@ impl Configuration {
         configuration.timeouts.overlay(content.timeouts, &place);
         configuration.dns.overlay(content.dns, &place);
         configuration.mirror.overlay(content.mirror, &place);
+        configuration.fragments.overlay(content.fragments, &place);
         configuration.quic.overlay(content.quic, &place);
         configuration.rules.overlay(content.rules, &place);
         configuration.geoip.overlay(content.geoip, &place);
@@ -185,6 +189,7 @@ impl Configuration {
         self.timeouts.entries(&mut entries);
         self.dns.entries(&mut entries);
         self.mirror.entries(&mut entries);
+        self.fragments.entries(&mut entries);
         self.quic.entries(&mut entries);
         self.rules.entries(&mut entries);
         self.geoip.entries(&mut entries);
@@ -276,6 +281,12 @@ impl Configuration {
                 },
                 followed_max: self.mirror.followed_connections_max.value as usize,
             },
+            fragments: FragmentLimits {
+                datagrams_max: self.fragments.datagrams_max.value as usize,
+                bytes_max: self.fragments.bytes_max.value as usize,
+                pieces_max: self.fragments.pieces_max.value as usize,
+                timeout: seconds(&self.fragments.timeout_seconds),
+            },
             home: Arc::new(home),
             rules,
             hash_seed: OFFLINE_HASH_SEED,
@@ -297,6 +308,7 @@ impl Configuration {
         self.timeouts.check()?;
         self.dns.check()?;
         self.mirror.check()?;
+        self.fragments.check()?;
         self.quic.check()?;
         self.rules.check()?;
         self.geoip.check()?;

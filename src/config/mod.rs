@@ -13,8 +13,8 @@ mod zones;
 pub use file::{Configuration, FileError, SYSTEM_FILE};
 pub use section::{Entry, Origin, Sourced};
 pub use sections::{
-    DnsSection, GeoipSection, HomeSection, InputSection, LimitsSection, MirrorSection,
-    OutputSection, QuicSection, RulesSection, TimeoutsSection,
+    DnsSection, FragmentsSection, GeoipSection, HomeSection, InputSection, LimitsSection,
+    MirrorSection, OutputSection, QuicSection, RulesSection, TimeoutsSection,
 };
 pub use zones::{Site, Zone};
 

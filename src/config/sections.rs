@@ -4,7 +4,7 @@
 
 use super::Limits;
 use super::section::section;
-use crate::flow::{HomeNetworks, Timeouts};
+use crate::flow::{FragmentLimits, HomeNetworks, Timeouts};
 use crate::pipeline::{DnsLimits, MirrorLimits, QuicSettings, SHARDS};
 
 /// A day: no flow or question is worth waiting for longer.
@@ -97,6 +97,20 @@ section! {
         duplicate_packets_max: u64 = MirrorLimits::default().duplicates.packets_max as u64, within 1..=1 << 24;
         /// Connections whose acknowledgments are followed at a time.
         followed_connections_max: u64 = MirrorLimits::default().followed_max as u64, within 1..=1 << 22;
+    }
+}
+
+section! {
+    /// Datagrams that come in fragments. [`FragmentLimits`] has the reasons.
+    pub struct FragmentsSection, RawFragments, "fragments" {
+        /// Datagrams put together at a time.
+        datagrams_max: u64 = FragmentLimits::default().datagrams_max as u64, within 1..=1 << 24;
+        /// Bytes of buffers for them; one of the longest must fit.
+        bytes_max: u64 = FragmentLimits::default().bytes_max as u64, within 1 << 16..=1 << 36;
+        /// Fragments of one datagram.
+        pieces_max: u64 = FragmentLimits::default().pieces_max as u64, within 2..=1 << 13;
+        /// For how long the rest is waited for.
+        timeout_seconds: u64 = FragmentLimits::default().timeout.as_secs(), within 1..=DAY_SECONDS;
     }
 }
 

@@ -1,18 +1,19 @@
 //! Frame → where its network layer begins: Ethernet with VLAN tags or LLC, Linux cooked v1 and v2, raw IP, and by way of
 //! [`super::serial`] and [`super::wireless`] what is rarer.
 
+use super::tunnel::{Behind, Carried, TunnelKind, TunnelPath, behind_shim, enter};
 use super::{Decoded, IpVersion, NotIp, Undecodable};
 use super::{serial, wireless};
 use crate::capture::{LinkType, RawPacket};
 
-/// VLAN tags that are unwrapped: provider networks stack two or three; more is a loop or an attack.
-pub const TAGS_MAX: u8 = 8;
-
-const IPV4: u16 = 0x0800;
-const ARP: u16 = 0x0806;
-const IPV6: u16 = 0x86dd;
+pub(super) const IPV4: u16 = 0x0800;
+pub(super) const ARP: u16 = 0x0806;
+pub(super) const IPV6: u16 = 0x86dd;
+const SERVICE_TAG: u16 = 0x88a8;
 /// 802.1Q, 802.1ad, and two numbers in use before it.
-const TAGS: [u16; 4] = [0x8100, 0x88a8, 0x9100, 0x9200];
+pub(super) const TAGS: [u16; 4] = [0x8100, SERVICE_TAG, 0x9100, 0x9200];
+/// What stands before the EtherType of an Ethernet frame.
+pub(super) const ADDRESSES_LEN: usize = 12;
 /// Below this an EtherType is an 802.3 length.
 const ETHERTYPE_MIN: u16 = 0x0600;
 
@@ -23,6 +24,8 @@ pub(super) struct Network {
     pub start: usize,
     /// Outermost VLAN identifier, 0 for none.
     pub vlan: u16,
+    /// Tags, labels and tunnels before it.
+    pub path: TunnelPath,
     /// What the link layer says it is; `None` where only the version field tells.
     pub expected: Option<IpVersion>,
 }
@@ -30,7 +33,6 @@ pub(super) struct Network {
 /// IP directly behind the addresses of Ethernet; `None` for everything else.
 #[inline]
 pub(super) fn plain_ethernet(raw: &RawPacket<'_>) -> Option<Network> {
-    const ADDRESSES_LEN: usize = 12;
     if raw.link_type != LinkType::ETHERNET {
         return None;
     }
@@ -46,12 +48,13 @@ pub(super) fn plain_ethernet(raw: &RawPacket<'_>) -> Option<Network> {
 #[inline(never)]
 pub(super) fn network_layer(raw: &RawPacket<'_>) -> Result<Network, Decoded> {
     match raw.link_type {
-        LinkType::ETHERNET => by_ether_type(raw.data, 12),
+        LinkType::ETHERNET => by_ether_type(raw.data, ADDRESSES_LEN, TunnelPath::NONE),
         LinkType::LINUX_SLL => cooked_v1(raw.data),
         LinkType::LINUX_SLL2 => cooked_v2(raw.data),
         LinkType(12 | 14) | LinkType::RAW => Ok(Network {
             start: 0,
             vlan: 0,
+            path: TunnelPath::NONE,
             expected: None,
         }),
         LinkType::IPV4 => Ok(network(0, 0, IpVersion::V4)),
@@ -64,11 +67,11 @@ pub(super) fn network_layer(raw: &RawPacket<'_>) -> Result<Network, Decoded> {
 fn rare(data: &[u8], link_type: LinkType) -> Result<Network, Decoded> {
     match link_type {
         LinkType::NULL | LinkType::LOOP => serial::loopback(data),
-        LinkType::PPP => serial::ppp(data, 0),
+        LinkType::PPP => serial::ppp(data, 0, TunnelPath::NONE),
         LinkType::PPP_HDLC => serial::ppp_or_cisco(data),
         LinkType::C_HDLC => serial::cisco_hdlc(data),
         LinkType::FRELAY => serial::frame_relay(data),
-        LinkType::IEEE802_11 => wireless::ieee80211(data, 0),
+        LinkType::IEEE802_11 => wireless::ieee80211(data, 0, TunnelPath::NONE),
         LinkType::PRISM => wireless::prism(data, 0),
         LinkType::RADIOTAP => wireless::radiotap(data, 0),
         LinkType::NFLOG => serial::netfilter_log(data),
@@ -82,6 +85,7 @@ pub(super) fn network(start: usize, vlan: u16, version: IpVersion) -> Network {
     Network {
         start,
         vlan,
+        path: TunnelPath::NONE,
         expected: Some(version),
     }
 }
@@ -94,54 +98,98 @@ pub(super) fn bytes_at<const N: usize>(data: &[u8], offset: usize) -> Option<[u8
         .copied()
 }
 
-/// Walks from an EtherType at `offset` over VLAN tags to what they carry, behind LLC where the EtherType is a length.
+/// One more layer around what follows.
 #[inline]
-pub(super) fn by_ether_type(data: &[u8], offset: usize) -> Result<Network, Decoded> {
-    walk(data, offset, true)
+pub(super) fn push(path: TunnelPath, kind: TunnelKind) -> Result<TunnelPath, Decoded> {
+    path.with(kind)
+        .ok_or(Decoded::Undecodable(Undecodable::TooManyTags))
+}
+
+/// What a tag with this EtherType is.
+#[inline]
+pub(super) const fn tag_kind(ether_type: u16) -> TunnelKind {
+    match ether_type {
+        SERVICE_TAG => TunnelKind::Qinq,
+        _ => TunnelKind::Vlan,
+    }
+}
+
+/// Walks from an EtherType at `offset` over tags and labels to what they carry, behind LLC where the EtherType is a length.
+#[inline]
+pub(super) fn by_ether_type(
+    data: &[u8],
+    offset: usize,
+    path: TunnelPath,
+) -> Result<Network, Decoded> {
+    walk(data, offset, true, path)
 }
 
 /// The same behind SNAP, where LLC cannot follow once more.
 #[inline]
-pub(super) fn behind_snap(data: &[u8], offset: usize) -> Result<Network, Decoded> {
-    walk(data, offset, false)
+pub(super) fn behind_snap(
+    data: &[u8],
+    offset: usize,
+    path: TunnelPath,
+) -> Result<Network, Decoded> {
+    walk(data, offset, false, path)
 }
 
-#[inline]
-fn walk(data: &[u8], offset: usize, may_be_length: bool) -> Result<Network, Decoded> {
-    let mut rest = data.get(offset..).unwrap_or_default();
-    let mut start = offset;
-    let mut vlan = 0;
-    for _ in 0..=TAGS_MAX {
-        let Some((ether_type, behind)) = rest.split_first_chunk::<2>() else {
-            return Err(Decoded::Undecodable(Undecodable::TruncatedLink));
-        };
-        let ether_type = u16::from_be_bytes(*ether_type);
+/// Every turn adds a layer, so there are no more turns than layers.
+fn walk(
+    data: &[u8],
+    offset: usize,
+    mut may_be_length: bool,
+    mut path: TunnelPath,
+) -> Result<Network, Decoded> {
+    const TRUNCATED: Decoded = Decoded::Undecodable(Undecodable::TruncatedLink);
+    let (mut start, mut vlan) = (offset, 0);
+    loop {
+        let ether_type = u16::from_be_bytes(bytes_at(data, start).ok_or(TRUNCATED)?);
         start = start.saturating_add(2);
-        match ether_type {
-            IPV4 => return Ok(network(start, vlan, IpVersion::V4)),
-            IPV6 => return Ok(network(start, vlan, IpVersion::V6)),
-            length if length < ETHERTYPE_MIN && may_be_length => {
-                return behind_length(data, start, vlan);
+        let version = match ether_type {
+            IPV4 => IpVersion::V4,
+            IPV6 => IpVersion::V6,
+            tag if TAGS.contains(&tag) => {
+                let control: [u8; 2] = bytes_at(data, start).ok_or(TRUNCATED)?;
+                if vlan == 0 {
+                    vlan = u16::from_be_bytes(control) & 0x0fff;
+                }
+                path = push(path, tag_kind(tag))?;
+                start = start.saturating_add(2);
+                continue;
             }
-            _ if !TAGS.contains(&ether_type) => return Err(Decoded::NotIp(not_ip(ether_type))),
-            _ => {}
-        }
-        let Some((control, behind)) = behind.split_first_chunk::<2>() else {
-            return Err(Decoded::Undecodable(Undecodable::TruncatedLink));
+            length if length < ETHERTYPE_MIN && may_be_length => {
+                return behind_length(data, start, vlan, path);
+            }
+            other => match behind_shim(other, data, start, path)? {
+                Behind::EtherType(at, behind) => {
+                    (start, path) = (at, behind);
+                    continue;
+                }
+                Behind::Ethernet(at, behind) => {
+                    (start, path) = (at.saturating_add(ADDRESSES_LEN), behind);
+                    may_be_length = true;
+                    continue;
+                }
+                Behind::Network(found) => return Ok(Network { vlan, ..found }),
+            },
         };
-        if vlan == 0 {
-            vlan = u16::from_be_bytes(*control) & 0x0fff;
-        }
-        start = start.saturating_add(2);
-        rest = behind;
+        return Ok(Network {
+            path,
+            ..network(start, vlan, version)
+        });
     }
-    Err(Decoded::Undecodable(Undecodable::TooManyTags))
 }
 
 /// An 802.3 length: LLC follows.
 #[cold]
-fn behind_length(data: &[u8], start: usize, vlan: u16) -> Result<Network, Decoded> {
-    let mut network = serial::llc(data, start)?;
+fn behind_length(
+    data: &[u8],
+    start: usize,
+    vlan: u16,
+    path: TunnelPath,
+) -> Result<Network, Decoded> {
+    let mut network = serial::llc(data, start, path)?;
     if vlan != 0 {
         network.vlan = vlan;
     }
@@ -151,7 +199,7 @@ fn behind_length(data: &[u8], start: usize, vlan: u16) -> Result<Network, Decode
 fn cooked_v1(data: &[u8]) -> Result<Network, Decoded> {
     match serial::cooked(data, serial::u16_at(data, 2), 16) {
         Some(found) => found,
-        None => by_ether_type(data, 14),
+        None => by_ether_type(data, 14, TunnelPath::NONE),
     }
 }
 
@@ -167,26 +215,20 @@ fn cooked_v2(data: &[u8]) -> Result<Network, Decoded> {
     let expected = match u16::from_be_bytes(*protocol) {
         IPV4 => IpVersion::V4,
         IPV6 => IpVersion::V6,
-        tag if TAGS.contains(&tag) => return tagged_cooked_v2(data),
-        other if other >= ETHERTYPE_MIN => return Err(Decoded::NotIp(not_ip(other))),
-        _ => return serial::llc(data, HEADER_LEN),
+        other if other >= ETHERTYPE_MIN => {
+            return enter(
+                Carried::EtherType(other),
+                data,
+                HEADER_LEN,
+                TunnelPath::NONE,
+            );
+        }
+        _ => return serial::llc(data, HEADER_LEN, TunnelPath::NONE),
     };
     Ok(network(HEADER_LEN, 0, expected))
 }
 
-/// A tag behind a cooked header: control field first, then the EtherType.
-#[cold]
-fn tagged_cooked_v2(data: &[u8]) -> Result<Network, Decoded> {
-    let vlan = data
-        .get(20..22)
-        .and_then(|control| control.first_chunk::<2>())
-        .map(|control| u16::from_be_bytes(*control));
-    let mut network = by_ether_type(data, 22)?;
-    network.vlan = vlan.unwrap_or_default() & 0x0fff;
-    Ok(network)
-}
-
-fn not_ip(ether_type: u16) -> NotIp {
+pub(super) fn not_ip(ether_type: u16) -> NotIp {
     match ether_type {
         ARP => NotIp::Arp,
         length if length < ETHERTYPE_MIN => NotIp::Llc,

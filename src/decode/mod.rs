@@ -1,6 +1,6 @@
 //! A frame → a [`Packet`]: innermost addresses, ports, lengths and where the payload lies; or why there is none.
 //!
-//! **Invariants**: cannot panic; takes only the frame; the work is bounded by [`TAGS_MAX`] and [`EXTENSION_HEADERS_MAX`];
+//! **Invariants**: cannot panic; takes only the frame; the work is bounded by [`LAYERS_MAX`], [`LABELS_MAX`] and [`EXTENSION_HEADERS_MAX`];
 //! every frame has exactly one [`Decoded`]. Addresses are 16 bytes each, IPv4 as `::ffff:a.b.c.d`.
 #![deny(
     clippy::indexing_slicing,
@@ -14,6 +14,7 @@ mod link;
 mod network;
 mod serial;
 pub mod transport;
+mod tunnel;
 mod wireless;
 
 #[cfg(test)]
@@ -24,9 +25,9 @@ mod tests;
 use crate::capture::RawPacket;
 use crate::model::closed_set;
 
-pub use link::TAGS_MAX;
 pub use network::EXTENSION_HEADERS_MAX;
 pub use transport::{ICMP, ICMPV6, TCP, TcpFlags, UDP};
+pub use tunnel::{LABELS_MAX, LAYERS_MAX, TunnelKind, TunnelPath};
 
 /// An IP address, IPv4 mapped into IPv6 (RFC 4291 §2.5.5.2).
 pub type Address = [u8; 16];
@@ -82,6 +83,10 @@ pub struct Packet {
     pub vlan: u16,
     /// Checksum of TCP, UDP or ICMP as it stands there; 0 for others.
     pub checksum: u16,
+    /// Tags, labels and tunnels that it was taken out of. Not part of a flow's key.
+    pub tunnel: TunnelPath,
+    /// IP bytes of the packets around it beyond its own; 0 where there are none.
+    pub overhead: u32,
     /// For TCP only.
     pub tcp: TcpHeader,
     /// Offset of the payload in the frame.
@@ -109,6 +114,42 @@ impl Packet {
     }
 }
 
+/// A piece of a datagram that was sent in several.
+#[derive(Clone, Copy, Debug)]
+pub struct Fragment {
+    /// Addresses, counted bytes of this piece; with IPv6 the protocol is that of what the first piece begins with.
+    pub ip: IpHeader,
+    /// Tells the datagrams of a sender apart.
+    pub identification: u32,
+    /// Where its payload belongs in that of the datagram, in bytes.
+    pub offset: u32,
+    /// Further pieces lie behind it.
+    pub more: bool,
+    /// Outermost VLAN identifier, 0 for none.
+    pub vlan: u16,
+    /// Tags, labels and tunnels that it was taken out of.
+    pub tunnel: TunnelPath,
+    /// IP bytes of the packets around it beyond its own.
+    pub overhead: u32,
+    /// Offset of its payload in the frame.
+    pub payload_offset: u32,
+    /// Payload bytes that were captured.
+    pub payload_len: u32,
+    /// Payload bytes on the wire.
+    pub payload_wire_len: u32,
+}
+
+impl Fragment {
+    /// The captured payload in the bytes that the fragment was decoded from.
+    #[inline]
+    pub fn payload<'a>(&self, frame: &'a [u8]) -> &'a [u8] {
+        let start = self.payload_offset as usize;
+        frame
+            .get(start..start.saturating_add(self.payload_len as usize))
+            .unwrap_or_default()
+    }
+}
+
 closed_set! {
     /// Why a frame has no packet.
     pub enum Undecodable {
@@ -120,7 +161,7 @@ closed_set! {
         EncryptedLink = "encrypted_link",
         /// A piece of a wireless frame, or one that several packets share: neither is put together or apart.
         PartialLinkFrame = "partial_link_frame",
-        /// More VLAN tags or attributes than are walked.
+        /// More tags, labels or attributes than are walked.
         TooManyTags = "too_many_tags",
         /// The frame ends inside the IP header.
         TruncatedIp = "truncated_ip",
@@ -157,7 +198,7 @@ pub enum Decoded {
     /// A packet that belongs to a flow.
     Packet(Packet),
     /// A fragment of a datagram: without its beginning there are no ports.
-    Fragment(IpHeader),
+    Fragment(Fragment),
     /// The IP header was read and what follows could not be.
     BadTransport(IpHeader, Undecodable),
     /// No IP packet.
@@ -177,7 +218,30 @@ pub fn decode(raw: &RawPacket<'_>) -> Decoded {
             Err(outcome) => return outcome,
         },
     };
-    network::decode(raw, network.start, network.vlan, network.expected)
+    unwrapped(raw, network::decode(raw, &network))
+}
+
+/// Decodes what the fragments of a datagram carried; `first` is the one with offset 0, `bytes` their payloads put together,
+/// `ip_bytes` what they all count. Offsets of what comes out are offsets in `bytes`.
+pub fn decode_datagram(first: &Fragment, bytes: &[u8], ip_bytes: u32) -> Decoded {
+    let raw = RawPacket {
+        timestamp: crate::model::Timestamp::default(),
+        link_type: crate::capture::LinkType::RAW,
+        wire_len: u32::try_from(bytes.len()).unwrap_or(u32::MAX),
+        data: bytes,
+    };
+    unwrapped(&raw, network::datagram(first, bytes, ip_bytes))
+}
+
+/// The innermost packet, where what was found carries one.
+#[inline]
+fn unwrapped(raw: &RawPacket<'_>, decoded: Decoded) -> Decoded {
+    match decoded {
+        Decoded::Packet(packet) if tunnel::may_carry(&packet, raw.data) => {
+            tunnel::unwrap(raw, packet)
+        }
+        other => other,
+    }
 }
 
 /// Decodes any bytes under every link type that is read, and checks what comes out: the target that fuzzing calls.
@@ -219,11 +283,57 @@ pub fn fuzz_decode(bytes: &[u8]) {
             Decoded::Packet(packet) => {
                 assert!(packet.payload(bytes).len() == packet.payload_len as usize);
                 assert!(
-                    packet.ip.bytes <= wire_len && packet.payload_len <= packet.payload_wire_len
+                    packet.ip.bytes.saturating_add(packet.overhead) <= wire_len
+                        && packet.payload_len <= packet.payload_wire_len
                 );
             }
-            Decoded::Fragment(ip) | Decoded::BadTransport(ip, _) => assert!(ip.bytes <= wire_len),
+            Decoded::Fragment(fragment) => {
+                assert!(fragment.payload(bytes).len() == fragment.payload_len as usize);
+                assert!(fragment.payload_len <= fragment.payload_wire_len);
+                assert!(fragment.ip.bytes.saturating_add(fragment.overhead) <= wire_len);
+            }
+            Decoded::BadTransport(ip, _) => assert!(ip.bytes <= wire_len),
             Decoded::NotIp(_) | Decoded::Undecodable(_) => {}
         }
+    }
+    for version in [IpVersion::V4, IpVersion::V6] {
+        for protocol in [UDP, 0, 4, 41, 47, 60] {
+            fuzz_datagram(version, protocol, bytes);
+        }
+    }
+}
+
+/// The bytes as what the fragments of a datagram carried.
+fn fuzz_datagram(version: IpVersion, protocol: u8, bytes: &[u8]) {
+    let len = u32::try_from(bytes.len()).unwrap_or(u32::MAX);
+    let first = Fragment {
+        ip: IpHeader {
+            source: [1; 16],
+            destination: [2; 16],
+            bytes: len,
+            protocol,
+            version,
+            identification: 0,
+        },
+        identification: 0,
+        offset: 0,
+        more: true,
+        vlan: 0,
+        tunnel: TunnelPath::NONE,
+        overhead: 0,
+        payload_offset: 0,
+        payload_len: len,
+        payload_wire_len: len,
+    };
+    match decode_datagram(&first, bytes, len) {
+        Decoded::Packet(packet) => {
+            assert!(packet.payload(bytes).len() == packet.payload_len as usize);
+            assert!(packet.ip.bytes.saturating_add(packet.overhead) == len);
+        }
+        Decoded::Fragment(inner) => {
+            assert!(inner.payload(bytes).len() == inner.payload_len as usize);
+            assert!(!inner.tunnel.is_empty());
+        }
+        Decoded::BadTransport(..) | Decoded::NotIp(_) | Decoded::Undecodable(_) => {}
     }
 }

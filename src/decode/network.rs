@@ -1,6 +1,7 @@
 //! Network layer → addresses, counted bytes and where the transport begins: IPv4, and IPv6 with extension headers.
 
-use super::{Address, Decoded, IpHeader, IpVersion, Undecodable, transport};
+use super::link::{self, Network};
+use super::{Address, Decoded, Fragment, IpHeader, IpVersion, TunnelKind, Undecodable, transport};
 use crate::capture::RawPacket;
 
 /// Extension headers that are walked: a packet has at most seven kinds of them (RFC 8200 §4.1); more is an attack.
@@ -9,14 +10,10 @@ pub const EXTENSION_HEADERS_MAX: u8 = 12;
 const IPV4_HEADER_MIN: usize = 20;
 const IPV6_HEADER_LEN: usize = 40;
 
-/// Decodes from the network layer on, which begins at `start`.
+/// Decodes from the network layer on.
 #[inline]
-pub(super) fn decode(
-    raw: &RawPacket<'_>,
-    start: usize,
-    vlan: u16,
-    expected: Option<IpVersion>,
-) -> Decoded {
+pub(super) fn decode(raw: &RawPacket<'_>, network: &Network) -> Decoded {
+    let start = network.start;
     let Some(bytes) = raw.data.get(start..) else {
         return Decoded::Undecodable(Undecodable::TruncatedLink);
     };
@@ -25,16 +22,29 @@ pub(super) fn decode(
     };
     // Bytes on the wire from here on; padding and trailers are still among them.
     let wire_len = (raw.wire_len as usize).saturating_sub(start);
-    match (first >> 4, expected) {
-        (4, None | Some(IpVersion::V4)) => ipv4(bytes, start, wire_len, vlan),
-        (6, None | Some(IpVersion::V6)) => ipv6(bytes, start, wire_len, vlan),
+    match (first >> 4, network.expected) {
+        (4, None | Some(IpVersion::V4)) => ipv4(bytes, wire_len, network),
+        (6, None | Some(IpVersion::V6)) => ipv6(bytes, wire_len, network),
         _ => Decoded::Undecodable(Undecodable::BadIpVersion),
     }
 }
 
+/// Whether the IP packet at `start` ends where bytes on the wire do, or before; unlike a packet of its own, whose length an
+/// offload may have left out.
+pub(super) fn fits(data: &[u8], start: usize, wire_end: usize) -> bool {
+    let Some([first, _, l0, l1, l2, l3]) = link::bytes_at(data, start) else {
+        return false;
+    };
+    let len = match first >> 4 {
+        4 => usize::from(u16::from_be_bytes([l0, l1])),
+        _ => usize::from(u16::from_be_bytes([l2, l3])).saturating_add(IPV6_HEADER_LEN),
+    };
+    len >= IPV4_HEADER_MIN && start.saturating_add(len) <= wire_end
+}
+
 /// RFC 791 §3.1.
 #[inline]
-fn ipv4(bytes: &[u8], start: usize, wire_len: usize, vlan: u16) -> Decoded {
+fn ipv4(bytes: &[u8], wire_len: usize, network: &Network) -> Decoded {
     let Some(header) = bytes.first_chunk::<IPV4_HEADER_MIN>() else {
         return Decoded::Undecodable(Undecodable::TruncatedIp);
     };
@@ -80,19 +90,31 @@ fn ipv4(bytes: &[u8], start: usize, wire_len: usize, vlan: u16) -> Decoded {
         identification: u16::from_be_bytes([i0, i1]),
     };
     // More fragments, or an offset: part of a datagram.
-    if u16::from_be_bytes([f0, f1]) & 0x3fff != 0 {
-        return Decoded::Fragment(ip);
+    let fragment = u16::from_be_bytes([f0, f1]);
+    if fragment & 0x3fff != 0 {
+        let place = Place {
+            identification: u32::from(u16::from_be_bytes([i0, i1])),
+            offset: u32::from(fragment & 0x1fff).saturating_mul(8),
+            more: fragment & 0x2000 != 0,
+        };
+        return piece(ip, bytes, header_len, &place, network);
     }
     let Some(rest) = bytes.get(header_len..) else {
         return Decoded::BadTransport(ip, Undecodable::TruncatedTransport);
     };
-    let offset = start.saturating_add(header_len);
-    transport::decode(ip, rest, offset, ip_len.saturating_sub(header_len), vlan)
+    transport::decode(
+        ip,
+        rest,
+        network.start.saturating_add(header_len),
+        ip_len.saturating_sub(header_len),
+        network.vlan,
+        network.path,
+    )
 }
 
 /// RFC 8200 §3 and §4.
 #[inline]
-fn ipv6(bytes: &[u8], start: usize, wire_len: usize, vlan: u16) -> Decoded {
+fn ipv6(bytes: &[u8], wire_len: usize, network: &Network) -> Decoded {
     let Some((header, rest)) = bytes.split_first_chunk::<IPV6_HEADER_LEN>() else {
         return Decoded::Undecodable(Undecodable::TruncatedIp);
     };
@@ -122,22 +144,101 @@ fn ipv6(bytes: &[u8], start: usize, wire_len: usize, vlan: u16) -> Decoded {
         Err(reason) => return Decoded::BadTransport(ip, reason),
     };
     ip.protocol = walk.protocol;
-    if walk.fragment {
-        return Decoded::Fragment(ip);
-    }
     let headers_len = IPV6_HEADER_LEN.saturating_add(walk.len);
+    let network = if walk.authenticated {
+        authenticated(network)
+    } else {
+        *network
+    };
+    if let Some(place) = walk.fragment {
+        return piece(ip, bytes, headers_len, &place, &network);
+    }
     let Some(rest) = bytes.get(headers_len..) else {
         return Decoded::BadTransport(ip, Undecodable::TruncatedTransport);
     };
-    let offset = start.saturating_add(headers_len);
-    transport::decode(ip, rest, offset, ip_len.saturating_sub(headers_len), vlan)
+    transport::decode(
+        ip,
+        rest,
+        network.start.saturating_add(headers_len),
+        ip_len.saturating_sub(headers_len),
+        network.vlan,
+        network.path,
+    )
+}
+
+/// The layer of an authentication header, if it still fits; the header itself is walked in any case.
+#[cold]
+fn authenticated(network: &Network) -> Network {
+    let path = network.path;
+    Network {
+        path: path.with(TunnelKind::Ah).unwrap_or(path),
+        ..*network
+    }
+}
+
+/// Where a fragment belongs.
+#[derive(Clone, Copy, Debug)]
+struct Place {
+    identification: u32,
+    offset: u32,
+    more: bool,
+}
+
+#[cold]
+fn piece(
+    ip: IpHeader,
+    bytes: &[u8],
+    headers_len: usize,
+    place: &Place,
+    network: &Network,
+) -> Decoded {
+    let wire_len = (ip.bytes as usize).saturating_sub(headers_len);
+    let rest = bytes.get(headers_len..).unwrap_or_default();
+    let len = rest.len().min(wire_len);
+    let narrow = |len: usize| u32::try_from(len).unwrap_or(u32::MAX);
+    Decoded::Fragment(Fragment {
+        ip,
+        identification: place.identification,
+        offset: place.offset,
+        more: place.more,
+        vlan: network.vlan,
+        tunnel: network.path,
+        overhead: 0,
+        payload_offset: narrow(network.start.saturating_add(headers_len)),
+        payload_len: narrow(len),
+        payload_wire_len: narrow(wire_len),
+    })
+}
+
+/// Decodes the bytes that the fragments of a datagram carried, put together.
+pub(super) fn datagram(first: &Fragment, bytes: &[u8], ip_bytes: u32) -> Decoded {
+    let mut ip = first.ip;
+    ip.bytes = ip_bytes;
+    let (mut start, mut path) = (0, first.tunnel);
+    if ip.version == IpVersion::V6 {
+        let walk = match extension_headers(ip.protocol, bytes) {
+            // A fragment header behind a fragment header: nobody cuts a piece twice.
+            Ok(walk) if walk.fragment.is_some() => {
+                return Decoded::BadTransport(ip, Undecodable::TooManyExtensionHeaders);
+            }
+            Ok(walk) => walk,
+            Err(reason) => return Decoded::BadTransport(ip, reason),
+        };
+        (ip.protocol, start) = (walk.protocol, walk.len);
+        if walk.authenticated {
+            path = path.with(TunnelKind::Ah).unwrap_or(path);
+        }
+    }
+    let rest = bytes.get(start..).unwrap_or_default();
+    transport::decode(ip, rest, start, rest.len(), first.vlan, path)
 }
 
 /// What the extension headers lead to.
 struct Walk {
     protocol: u8,
     len: usize,
-    fragment: bool,
+    authenticated: bool,
+    fragment: Option<Place>,
 }
 
 /// Walks the chain of extension headers (RFC 8200 §4; authentication header RFC 4302 §2).
@@ -155,7 +256,8 @@ fn extension_headers(first: u8, bytes: &[u8]) -> Result<Walk, Undecodable> {
     let mut walk = Walk {
         protocol: first,
         len: 0,
-        fragment: false,
+        authenticated: false,
+        fragment: None,
     };
     let mut rest = bytes;
     for _ in 0..EXTENSION_HEADERS_MAX {
@@ -175,16 +277,23 @@ fn extension_headers(first: u8, bytes: &[u8]) -> Result<Walk, Undecodable> {
             4 => usize::from(*length).saturating_add(2).saturating_mul(4),
             _ => usize::from(*length).saturating_add(1).saturating_mul(8),
         };
+        walk.authenticated |= walk.protocol == AUTHENTICATION;
+        let offset = u16::from_be_bytes([*offset_high, *offset_low]);
         // An atomic fragment (RFC 6946) is whole: no offset, none to follow.
-        if walk.protocol == FRAGMENT
-            && u16::from_be_bytes([*offset_high, *offset_low]) & 0xfff9 != 0
-        {
-            walk.protocol = *next;
-            walk.fragment = true;
-            return Ok(walk);
-        }
+        let is_piece = walk.protocol == FRAGMENT && offset & 0xfff9 != 0;
         walk.protocol = *next;
         walk.len = walk.len.saturating_add(header_len);
+        if is_piece {
+            let Some([_, _, _, _, identification @ ..]) = rest.first_chunk::<8>() else {
+                return Err(Undecodable::TruncatedTransport);
+            };
+            walk.fragment = Some(Place {
+                identification: u32::from_be_bytes(*identification),
+                offset: u32::from(offset & 0xfff8),
+                more: offset & 1 != 0,
+            });
+            return Ok(walk);
+        }
         rest = rest
             .get(header_len..)
             .ok_or(Undecodable::TruncatedTransport)?;

@@ -1,6 +1,7 @@
 //! Frame of a point-to-point or loopback link → where its network layer begins: PPP, HDLC, Frame Relay, BSD loopback, netfilter log.
 
 use super::link::{self, Network, behind_snap, by_ether_type, network};
+use super::tunnel::TunnelPath;
 use super::{Decoded, IpVersion, NotIp, Undecodable};
 
 /// Attributes of a netfilter log message that are walked: a message has some twenty.
@@ -24,7 +25,7 @@ pub(super) fn loopback(data: &[u8]) -> Result<Network, Decoded> {
 
 /// PPP at `start`: address and control fields (RFC 1662 §3.1) may be there or compressed away (RFC 1661 §6.6), and the protocol
 /// may be one byte (§6.5).
-pub(super) fn ppp(data: &[u8], start: usize) -> Result<Network, Decoded> {
+pub(super) fn ppp(data: &[u8], start: usize, path: TunnelPath) -> Result<Network, Decoded> {
     let rest = data.get(start..).unwrap_or_default();
     let (rest, start) = match rest.strip_prefix(&[0xff, 0x03]) {
         Some(behind) => (behind, start.saturating_add(2)),
@@ -36,24 +37,28 @@ pub(super) fn ppp(data: &[u8], start: usize) -> Result<Network, Decoded> {
         _ => return Err(TRUNCATED),
     };
     let start = start.saturating_add(len);
-    match protocol {
-        0x0021 => Ok(network(start, 0, IpVersion::V4)),
-        0x0057 => Ok(network(start, 0, IpVersion::V6)),
-        _ => Err(OTHER),
-    }
+    let version = match protocol {
+        0x0021 => IpVersion::V4,
+        0x0057 => IpVersion::V6,
+        _ => return Err(OTHER),
+    };
+    Ok(Network {
+        path,
+        ..network(start, 0, version)
+    })
 }
 
 /// PPP in HDLC-like framing, or Cisco HDLC: both occur under one link type and the first byte tells.
 pub(super) fn ppp_or_cisco(data: &[u8]) -> Result<Network, Decoded> {
     match data {
         [0x0f | 0x8f, 0, ..] => cisco_hdlc(data),
-        _ => ppp(data, 0),
+        _ => ppp(data, 0, TunnelPath::NONE),
     }
 }
 
 /// Cisco HDLC: address, control, EtherType.
 pub(super) fn cisco_hdlc(data: &[u8]) -> Result<Network, Decoded> {
-    by_ether_type(data, 2)
+    by_ether_type(data, 2, TunnelPath::NONE)
 }
 
 /// Frame Relay: a Q.922 address, then either an EtherType (Cisco) or control and NLPID (RFC 2427 §3).
@@ -71,10 +76,10 @@ pub(super) fn frame_relay(data: &[u8]) -> Result<Network, Decoded> {
         [0x03, 0xcc, ..] => Ok(network(at(2), 0, IpVersion::V4)),
         [0x03, 0x8e, ..] => Ok(network(at(2), 0, IpVersion::V6)),
         // SNAP, with or without a byte of padding.
-        [0x03, 0x00, 0x80, 0, 0, 0, ..] => behind_snap(data, at(6)),
-        [0x03, 0x80, 0, 0, 0, ..] => behind_snap(data, at(5)),
+        [0x03, 0x00, 0x80, 0, 0, 0, ..] => behind_snap(data, at(6), TunnelPath::NONE),
+        [0x03, 0x80, 0, 0, 0, ..] => behind_snap(data, at(5), TunnelPath::NONE),
         [0x03, _, ..] => Err(OTHER),
-        [_, _, ..] => by_ether_type(data, address_len),
+        [_, _, ..] => by_ether_type(data, address_len, TunnelPath::NONE),
         _ => Err(TRUNCATED),
     }
 }
@@ -124,7 +129,7 @@ pub(super) fn cooked(
     const IEEE80211_PRISM: u16 = 802;
     const IEEE80211_RADIOTAP: u16 = 803;
     match device? {
-        IEEE80211 => Some(super::wireless::ieee80211(data, start)),
+        IEEE80211 => Some(super::wireless::ieee80211(data, start, TunnelPath::NONE)),
         IEEE80211_PRISM => Some(super::wireless::prism(data, start)),
         IEEE80211_RADIOTAP => Some(super::wireless::radiotap(data, start)),
         _ => None,
@@ -132,10 +137,13 @@ pub(super) fn cooked(
 }
 
 /// LLC at `start`: SNAP with an EtherType (RFC 1042), or IP by its own service access point.
-pub(super) fn llc(data: &[u8], start: usize) -> Result<Network, Decoded> {
+pub(super) fn llc(data: &[u8], start: usize, path: TunnelPath) -> Result<Network, Decoded> {
     match data.get(start..).unwrap_or_default() {
-        [0xaa, 0xaa, 0x03, 0, 0, 0 | 0xf8, ..] => behind_snap(data, start.saturating_add(6)),
-        [0x06, 0x06, 0x03, ..] => Ok(network(start.saturating_add(3), 0, IpVersion::V4)),
+        [0xaa, 0xaa, 0x03, 0, 0, 0 | 0xf8, ..] => behind_snap(data, start.saturating_add(6), path),
+        [0x06, 0x06, 0x03, ..] => Ok(Network {
+            path,
+            ..network(start.saturating_add(3), 0, IpVersion::V4)
+        }),
         _ => Err(Decoded::NotIp(NotIp::Llc)),
     }
 }

@@ -162,7 +162,8 @@ fn check(raw: &RawPacket<'_>) {
             assert!(packet.ip.bytes <= raw.wire_len);
             assert!(packet.payload_len <= packet.payload_wire_len);
         }
-        Decoded::Fragment(ip) | Decoded::BadTransport(ip, _) => assert!(ip.bytes <= raw.wire_len),
+        Decoded::Fragment(fragment) => assert!(fragment.ip.bytes <= raw.wire_len),
+        Decoded::BadTransport(ip, _) => assert!(ip.bytes <= raw.wire_len),
         Decoded::NotIp(_) | Decoded::Undecodable(_) => {}
     }
 }

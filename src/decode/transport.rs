@@ -3,7 +3,7 @@
 //! ICMP queries and their replies get the ports that Community ID 1.0 gives them (type, type of the counterpart), so that
 //! both directions are one flow.
 
-use super::{Decoded, IpHeader, IpVersion, Packet, TcpHeader, Undecodable};
+use super::{Decoded, IpHeader, IpVersion, Packet, TcpHeader, TunnelPath, Undecodable};
 
 /// ICMP for IPv4.
 pub const ICMP: u8 = 1;
@@ -43,6 +43,7 @@ pub(super) fn decode(
     offset: usize,
     wire_len: usize,
     vlan: u16,
+    tunnel: TunnelPath,
 ) -> Decoded {
     // Ethernet pads short frames: nothing behind the IP length is payload.
     let bytes = bytes.get(..wire_len).unwrap_or(bytes);
@@ -89,6 +90,8 @@ pub(super) fn decode(
         destination_port: ports.1,
         vlan,
         checksum,
+        tunnel,
+        overhead: 0,
         tcp,
         payload_offset: u32::try_from(offset.saturating_add(header_len)).unwrap_or(u32::MAX),
         payload_len: u32::try_from(payload_len).unwrap_or(u32::MAX),

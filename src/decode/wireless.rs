@@ -4,6 +4,7 @@
 
 use super::link::{Network, bytes_at};
 use super::serial::llc;
+use super::tunnel::TunnelPath;
 use super::{Decoded, NotIp, Undecodable};
 
 /// Words of flags that a radiotap header may have: one for each antenna and namespace.
@@ -12,19 +13,28 @@ const PRESENT_WORDS_MAX: usize = 16;
 const TRUNCATED: Decoded = Decoded::Undecodable(Undecodable::TruncatedLink);
 
 /// IEEE 802.11-2020 §9.2.3 at `start`.
-pub(super) fn ieee80211(data: &[u8], start: usize) -> Result<Network, Decoded> {
-    ieee80211_padded(data, start, false)
+pub(super) fn ieee80211(data: &[u8], start: usize, path: TunnelPath) -> Result<Network, Decoded> {
+    let control = bytes_at(data, start).ok_or(TRUNCATED)?;
+    behind_control(data, start, control, false, path)
+}
+
+/// The same with the two bytes of the frame control in the other order, as some controllers write them into CAPWAP.
+pub(super) fn ieee80211_swapped(
+    data: &[u8],
+    start: usize,
+    path: TunnelPath,
+) -> Result<Network, Decoded> {
+    let [flags, control] = bytes_at(data, start).ok_or(TRUNCATED)?;
+    behind_control(data, start, [control, flags], false, path)
 }
 
 /// A header of its own length, then IEEE 802.11 (radiotap.org).
 pub(super) fn radiotap(data: &[u8], start: usize) -> Result<Network, Decoded> {
     let len = bytes_at::<2>(data, start.saturating_add(2)).ok_or(TRUNCATED)?;
     let padded = radiotap_flags(data, start) & 0x20 != 0;
-    ieee80211_padded(
-        data,
-        start.saturating_add(u16::from_le_bytes(len).into()),
-        padded,
-    )
+    let start = start.saturating_add(u16::from_le_bytes(len).into());
+    let control = bytes_at(data, start).ok_or(TRUNCATED)?;
+    behind_control(data, start, control, padded, TunnelPath::NONE)
 }
 
 /// A Prism or AVS header, which both carry their length, then IEEE 802.11.
@@ -36,7 +46,7 @@ pub(super) fn prism(data: &[u8], start: usize) -> Result<Network, Decoded> {
     if !(8..=LEN_MAX).contains(&len) {
         return Err(TRUNCATED);
     }
-    ieee80211(data, start.saturating_add(len as usize))
+    ieee80211(data, start.saturating_add(len as usize), TunnelPath::NONE)
 }
 
 /// The flags of a radiotap header, 0 where it has none.
@@ -63,10 +73,15 @@ fn radiotap_flags(data: &[u8], start: usize) -> u8 {
     bytes_at::<1>(data, start.saturating_add(offset)).map_or(0, |[flags]| flags)
 }
 
-fn ieee80211_padded(data: &[u8], start: usize, padded: bool) -> Result<Network, Decoded> {
+fn behind_control(
+    data: &[u8],
+    start: usize,
+    [control, flags]: [u8; 2],
+    padded: bool,
+    path: TunnelPath,
+) -> Result<Network, Decoded> {
     const DATA: u8 = 2;
     let rest = data.get(start..).unwrap_or_default();
-    let [control, flags] = *rest.first_chunk::<2>().ok_or(TRUNCATED)?;
     let subtype = control >> 4;
     // Management and control frames, and data frames that carry none.
     if (control >> 2) & 3 != DATA || subtype & 4 != 0 {
@@ -101,5 +116,5 @@ fn ieee80211_padded(data: &[u8], start: usize, padded: bool) -> Result<Network, 
     if rest.len() <= len {
         return Err(TRUNCATED);
     }
-    llc(data, start.saturating_add(len))
+    llc(data, start.saturating_add(len), path)
 }

@@ -102,6 +102,36 @@ pub const CATALOGUE: &[Definition] = &[
         "Frames that could not be decoded; together the frames with outcome undecodable.",
     ),
     counter(
+        "avscope_tunnel_layers_total",
+        &["kind"],
+        "Tags, labels and tunnels that packets and fragments were taken out of; a packet has up to twelve.",
+    ),
+    counter(
+        "avscope_tunnel_anomalies_total",
+        &["kind"],
+        "Packets that hold another behind more layers than are taken off (too_deep), and flows whose path of tunnels found no room (path_refused).",
+    ),
+    counter(
+        "avscope_tunnel_overhead_bytes_total",
+        &[],
+        "IP bytes around packets taken out of tunnels; the traffic with coverage tunnel_overhead.",
+    ),
+    counter(
+        "avscope_datagrams_total",
+        &["outcome"],
+        "Datagrams of which a fragment came, by what became of them; all outcomes together are all such datagrams.",
+    ),
+    counter(
+        "avscope_datagrams_completed_total",
+        &["content"],
+        "Datagrams put together, by what they are: packets of flows, fragments of a datagram within, or undecodable; together the datagrams with outcome completed.",
+    ),
+    counter(
+        "avscope_fragment_anomalies_total",
+        &["kind"],
+        "Fragments that contradict themselves, that came after their datagram was complete or dropped, and that overlap others.",
+    ),
+    counter(
         "avscope_capture_time_anomalies_total",
         &["kind"],
         "Frames whose timestamp stepped back, and jumps of time that were believed.",

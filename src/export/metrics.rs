@@ -10,8 +10,8 @@ use time::format_description::well_known::Rfc3339;
 use super::catalogue::{CATALOGUE, Kind};
 use crate::aggregate::Traffic;
 use crate::attribute::Ruleset;
-use crate::decode::{NotIp, Undecodable};
-use crate::flow::FlowEndReason;
+use crate::decode::{NotIp, TunnelKind, Undecodable};
+use crate::flow::{DatagramOutcome, FlowEndReason};
 use crate::geo::Dataset;
 use crate::model::{
     CountryCode, Coverage, DnsOutcome, EvidenceKind, HostFactKind, Locality, Purpose,
@@ -188,6 +188,8 @@ fn capture(summary: &Summary, samples: &mut Samples) {
         let count = frames.undecodable[reason.index()];
         samples.add("avscope_decode_errors_total", &[reason.as_str()], count);
     }
+    tunnels(summary, samples);
+    datagrams(summary, samples);
     let name = "avscope_capture_time_anomalies_total";
     samples.add(name, &["step_back"], summary.clock.steps_back);
     samples.add(name, &["jump"], summary.clock.jumps);
@@ -216,6 +218,41 @@ fn mirror(summary: &Summary, samples: &mut Samples) {
     let name = "avscope_tcp_connections_total";
     samples.add(name, &["both"], shards.tcp_two_way);
     samples.add(name, &["one"], shards.tcp_one_way);
+}
+
+fn tunnels(summary: &Summary, samples: &mut Samples) {
+    let frames = &summary.frames;
+    for kind in TunnelKind::ALL {
+        let count = frames.tunnels[kind.index()];
+        samples.add("avscope_tunnel_layers_total", &[kind.as_str()], count);
+    }
+    let name = "avscope_tunnel_anomalies_total";
+    samples.add(name, &["too_deep"], frames.tunnels_too_deep);
+    samples.add(name, &["path_refused"], summary.shards.refused_paths);
+    let name = "avscope_tunnel_overhead_bytes_total";
+    samples.add(name, &[], frames.tunnel_overhead_bytes);
+}
+
+fn datagrams(summary: &Summary, samples: &mut Samples) {
+    let datagrams = &summary.frames.datagrams;
+    for outcome in DatagramOutcome::ALL {
+        let count = datagrams.ended[outcome.index()];
+        samples.add("avscope_datagrams_total", &[outcome.as_str()], count);
+    }
+    for (content, count) in [
+        ("packet", datagrams.packets),
+        ("fragment", datagrams.fragments),
+        ("undecodable", datagrams.undecodable),
+    ] {
+        samples.add("avscope_datagrams_completed_total", &[content], count);
+    }
+    for (kind, count) in [
+        ("refused", datagrams.refused_fragments),
+        ("late", datagrams.late_fragments),
+        ("overlap", datagrams.overlaps),
+    ] {
+        samples.add("avscope_fragment_anomalies_total", &[kind], count);
+    }
 }
 
 fn flows(summary: &Summary, samples: &mut Samples) {

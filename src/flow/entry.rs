@@ -122,7 +122,9 @@ pub struct FlowEntry {
     locality: u8,
     /// [`AppProtocol`], by index plus one; 0 while it is not known.
     app_protocol: u8,
-    unused: [u8; 4],
+    /// Handle of the tunnels around its first packet, 0 for none.
+    pub tunnel: u16,
+    unused: [u8; 2],
 }
 
 const _: () = assert!(size_of::<FlowEntry>() == 128);

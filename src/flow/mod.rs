@@ -12,6 +12,7 @@
 
 mod duplicates;
 mod entry;
+mod fragments;
 mod home;
 mod index;
 mod key;
@@ -23,6 +24,9 @@ mod wheel;
 
 pub use duplicates::{DuplicateCounters, DuplicateLimits, DuplicateWindow};
 pub use entry::{Directed, FlowEntry, FlowFlags};
+pub use fragments::{
+    Datagram, DatagramCounters, DatagramOutcome, FragmentLimits, Fragments, LostFragments,
+};
 pub use home::{HomeNetworks, NetworkError};
 pub use key::{Endpoint, FlowKey, Side};
 pub use loss::{Acknowledged, LossCounters, LossProbe};

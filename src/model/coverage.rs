@@ -33,13 +33,15 @@ closed_set! {
         NamelessProtocol = "nameless_protocol",
         /// DNS over TLS, HTTPS or QUIC.
         EncryptedDns = "encrypted_dns",
-        /// A protocol that carries other packets and was not unwrapped.
+        /// A protocol that carries other packets and was not unwrapped: encrypted, or not known.
         Tunnel = "tunnel",
+        /// What the packets around unwrapped ones are longer; the packets themselves are in the bucket of their flow.
+        TunnelOverhead = "tunnel_overhead",
         /// The capture's snapshot length cut off what was needed.
         Truncated = "truncated",
         /// Part of the handshake or request never came by, or there was no room to put it together.
         Lost = "lost",
-        /// Fragments of IP datagrams, which are not put together.
+        /// Fragments of IP datagrams that were never complete.
         Fragment = "fragment",
         /// Bytes that look random from the first on: encrypted or compressed, by a protocol that names nothing in clear.
         OpaquePayload = "opaque_payload",

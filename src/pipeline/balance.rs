@@ -7,7 +7,7 @@ use super::Outcome;
 use crate::aggregate::{Conservation, Equation, Ledger};
 use crate::capture::FileReport;
 use crate::decode::{NotIp, Undecodable};
-use crate::flow::FlowEndReason;
+use crate::flow::{DatagramCounters, DatagramOutcome, FlowEndReason};
 use crate::model::{Coverage, DnsOutcome, EvidenceKind, HostFactKind, Locality};
 
 /// Everything that must add up.
@@ -40,74 +40,105 @@ pub fn conservation(outcome: &Outcome, ledger: &Ledger, inputs: &[FileReport]) -
         .map(|(_, exposure)| exposure.traffic.bytes())
         .sum();
     let outside = frames.outside_flows.grand_total();
-    Conservation {
-        equations: vec![
-            Equation {
-                what: "frames in the inputs",
-                total: inputs.iter().map(|input| input.frames).sum(),
-                parts: vec![("read", frames.frames)],
-            },
-            Equation {
-                what: "frames read",
-                total: frames.frames,
-                parts: outcomes,
-            },
-            Equation {
-                what: "packets of flows",
-                total: frames.packets,
-                parts: vec![("processed by shards", outcome.shards.packets)],
-            },
-            Equation {
-                what: "packets processed",
-                total: outcome.shards.packets,
-                parts: Locality::ALL
-                    .iter()
-                    .map(|locality| (locality.as_str(), bytes.total(*locality).packets))
-                    .chain([("copies of others", outcome.shards.duplicates.packets)])
-                    .collect(),
-            },
-            Equation {
-                what: "flows opened",
-                total: counters.flows_opened,
-                parts: ended
-                    .chain([("active", outcome.shards.active_flows)])
-                    .collect(),
-            },
-            Equation {
-                what: "bytes of packets",
-                total: frames.packet_bytes,
-                parts: Locality::ALL
-                    .iter()
-                    .map(|locality| (locality.as_str(), bytes.total(*locality).bytes()))
-                    .chain([("copies of others", outcome.shards.duplicates.bytes)])
-                    .collect(),
-            },
-            Equation {
-                what: "bytes outside flows",
-                total: frames.outside_flow_bytes,
-                parts: vec![("in the account", outside.bytes())],
-            },
-            questions(outcome, ledger),
-            hosts(outcome, ledger),
-            Equation {
-                what: "bytes attributed",
-                total: attributed,
-                parts: vec![
-                    ("in exposures", exposed),
-                    ("of clients outside", counters.bytes_without_home),
-                    ("refused", counters.bytes_refused),
-                ],
-            },
-            Equation {
-                what: "bytes attributed outbound",
-                total: bytes.cell(Locality::Outbound, Coverage::Attributed).bytes(),
-                parts: EvidenceKind::ALL
-                    .iter()
-                    .map(|kind| (kind.as_str(), bytes.attributed_by(*kind).bytes()))
-                    .collect(),
-            },
-        ],
-    }
+    let mut equations = vec![
+        Equation {
+            what: "frames in the inputs",
+            total: inputs.iter().map(|input| input.frames).sum(),
+            parts: vec![("read", frames.frames)],
+        },
+        Equation {
+            what: "frames read",
+            total: frames.frames,
+            parts: outcomes,
+        },
+        Equation {
+            what: "packets of flows",
+            total: frames.packets + frames.datagrams.packets,
+            parts: vec![("processed by shards", outcome.shards.packets)],
+        },
+        Equation {
+            what: "packets processed",
+            total: outcome.shards.packets,
+            parts: Locality::ALL
+                .iter()
+                .map(|locality| (locality.as_str(), bytes.total(*locality).packets))
+                .chain([("copies of others", outcome.shards.duplicates.packets)])
+                .collect(),
+        },
+        Equation {
+            what: "flows opened",
+            total: counters.flows_opened,
+            parts: ended
+                .chain([("active", outcome.shards.active_flows)])
+                .collect(),
+        },
+        Equation {
+            what: "bytes of packets",
+            total: frames.packet_bytes,
+            parts: Locality::ALL
+                .iter()
+                .map(|locality| (locality.as_str(), bytes.total(*locality).bytes()))
+                .chain([("copies of others", outcome.shards.duplicates.bytes)])
+                .collect(),
+        },
+        Equation {
+            what: "bytes outside flows",
+            total: frames.outside_flow_bytes,
+            parts: vec![("in the account", outside.bytes())],
+        },
+        questions(outcome, ledger),
+        hosts(outcome, ledger),
+        Equation {
+            what: "bytes attributed",
+            total: attributed,
+            parts: vec![
+                ("in exposures", exposed),
+                ("of clients outside", counters.bytes_without_home),
+                ("refused", counters.bytes_refused),
+            ],
+        },
+        Equation {
+            what: "bytes attributed outbound",
+            total: bytes.cell(Locality::Outbound, Coverage::Attributed).bytes(),
+            parts: EvidenceKind::ALL
+                .iter()
+                .map(|kind| (kind.as_str(), bytes.attributed_by(*kind).bytes()))
+                .collect(),
+        },
+    ];
+    equations.extend(datagrams(&frames.datagrams));
+    Conservation { equations }
+}
+
+/// Fragments come in; datagrams, or nothing, come out.
+fn datagrams(datagrams: &DatagramCounters) -> [Equation; 3] {
+    [
+        Equation {
+            what: "datagrams in fragments",
+            total: datagrams.begun,
+            parts: DatagramOutcome::ALL
+                .iter()
+                .map(|outcome| (outcome.as_str(), datagrams.ended[outcome.index()]))
+                .collect(),
+        },
+        Equation {
+            what: "datagrams put together",
+            total: datagrams.ended[DatagramOutcome::Completed.index()],
+            parts: vec![
+                ("packets of flows", datagrams.packets),
+                ("fragments of others", datagrams.fragments),
+                ("undecodable", datagrams.undecodable),
+            ],
+        },
+        Equation {
+            what: "bytes of fragments",
+            total: datagrams.bytes,
+            parts: vec![
+                ("of datagrams put together", datagrams.completed_bytes),
+                ("of others", datagrams.lost_bytes),
+            ],
+        },
+    ]
 }
 
 /// What hosts said of themselves was told, each once.

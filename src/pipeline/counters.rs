@@ -1,8 +1,8 @@
 //! What every frame came to, and what shards refused.
 
 use crate::aggregate::ByteLedger;
-use crate::decode::{NotIp, Undecodable};
-use crate::flow::{DuplicateCounters, LossCounters};
+use crate::decode::{NotIp, TunnelKind, Undecodable};
+use crate::flow::{DatagramCounters, DuplicateCounters, LossCounters};
 use crate::observe::{DnsCounters, HandshakeCounters, QuicCounters};
 
 /// One outcome for every frame read, and the bytes of packets that belong to no flow.
@@ -14,15 +14,23 @@ pub struct FrameCounters {
     pub captured_bytes: u64,
     /// Frames that became a packet of a flow.
     pub packets: u64,
-    /// IP bytes of those.
+    /// IP bytes of those, and of datagrams that did.
     pub packet_bytes: u64,
     /// Frames that are a fragment of a datagram.
     pub fragments: u64,
+    /// What became of the datagrams that they are pieces of.
+    pub datagrams: DatagramCounters,
     /// Frames without IP.
     pub not_ip: [u64; NotIp::COUNT],
     /// Frames that could not be decoded.
     pub undecodable: [u64; Undecodable::COUNT],
-    /// Bytes of fragments and of packets whose transport header could not be read.
+    /// Layers that packets and fragments were taken out of.
+    pub tunnels: [u64; TunnelKind::COUNT],
+    /// Packets that hold another behind more layers than are taken off.
+    pub tunnels_too_deep: u64,
+    /// What the packets around unwrapped ones are longer.
+    pub tunnel_overhead_bytes: u64,
+    /// Bytes of fragments, of what is around packets in tunnels, and of packets whose transport header could not be read.
     pub outside_flows: ByteLedger,
     /// IP bytes of those, for the comparison with `outside_flows`.
     pub outside_flow_bytes: u64,
@@ -35,12 +43,18 @@ impl std::ops::AddAssign<&FrameCounters> for FrameCounters {
         self.packets += other.packets;
         self.packet_bytes += other.packet_bytes;
         self.fragments += other.fragments;
+        self.datagrams += &other.datagrams;
         for (sum, more) in self.not_ip.iter_mut().zip(&other.not_ip) {
             *sum += more;
         }
         for (sum, more) in self.undecodable.iter_mut().zip(&other.undecodable) {
             *sum += more;
         }
+        for (sum, more) in self.tunnels.iter_mut().zip(&other.tunnels) {
+            *sum += more;
+        }
+        self.tunnels_too_deep += other.tunnels_too_deep;
+        self.tunnel_overhead_bytes += other.tunnel_overhead_bytes;
         self.outside_flows.merge(&other.outside_flows);
         self.outside_flow_bytes += other.outside_flow_bytes;
     }
@@ -82,6 +96,8 @@ pub struct ShardCounters {
     pub facts_left_out: u64,
     /// Names that found no room: seen and reported, but missing in the record of their flow.
     pub refused_names: u64,
+    /// Flows whose tunnels found no room: the path is missing in their events.
+    pub refused_paths: u64,
     /// Flows that a shard still held when its counters were read.
     pub active_flows: u64,
 }
@@ -94,6 +110,7 @@ impl std::ops::AddAssign<&ShardCounters> for ShardCounters {
         self.tcp_two_way += other.tcp_two_way;
         self.tcp_one_way += other.tcp_one_way;
         self.refused_names += other.refused_names;
+        self.refused_paths += other.refused_paths;
         self.active_flows += other.active_flows;
         let (sum, more) = (&mut self.handshakes, &other.handshakes);
         sum.reassembled += more.reassembled;

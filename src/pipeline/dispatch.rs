@@ -1,4 +1,4 @@
-//! Frames → tasks for shards, and one outcome for each frame.
+//! Frames → tasks for shards, and one outcome for each frame. Datagrams in fragments are put together here, before their shard is known.
 
 use std::sync::Arc;
 
@@ -6,16 +6,19 @@ use super::counters::FrameCounters;
 use super::shard::Task;
 use super::{SHARDS, Settings};
 use crate::capture::{FrameDescriptor, RawPacket};
-use crate::decode::{self, Decoded};
-use crate::flow::{FlowKey, HomeNetworks};
+use crate::decode::{self, Decoded, Fragment, IpHeader, Packet, TunnelPath};
+use crate::flow::{Datagram, FlowKey, Fragments, HomeNetworks, LostFragments};
 use crate::model::Coverage;
 
-/// Decodes, hashes and counts.
+/// Decodes, puts together, hashes and counts.
 #[derive(Debug)]
 pub(super) struct Dispatcher {
     home: Arc<HomeNetworks>,
     hash_seed: u64,
-    pub counters: FrameCounters,
+    fragments: Fragments,
+    /// What the latest task lies in, if not in a frame.
+    datagram: Option<Datagram>,
+    counters: FrameCounters,
 }
 
 impl Dispatcher {
@@ -23,11 +26,13 @@ impl Dispatcher {
         Self {
             home: Arc::clone(&settings.home),
             hash_seed: settings.hash_seed,
+            fragments: Fragments::new(settings.fragments),
+            datagram: None,
             counters: FrameCounters::default(),
         }
     }
 
-    /// The task that a frame makes; `None` if the frame belongs to no flow, which is counted.
+    /// The task that a frame makes; `None` if it makes none, which is counted.
     #[inline]
     pub fn task(&mut self, descriptor: &FrameDescriptor, frame: &[u8]) -> Option<Task> {
         let raw = RawPacket {
@@ -39,46 +44,56 @@ impl Dispatcher {
         let counters = &mut self.counters;
         counters.frames += 1;
         counters.captured_bytes += u64::from(descriptor.captured_len);
-        let packet = match decode::decode(&raw) {
-            Decoded::Packet(packet) => packet,
-            Decoded::Fragment(ip) => {
+        match decode::decode(&raw) {
+            Decoded::Packet(packet) => {
+                counters.packets += 1;
+                Some(self.packet(descriptor, packet, packet.tunnel))
+            }
+            Decoded::Fragment(fragment) => {
                 counters.fragments += 1;
-                counters.outside_flow_bytes += u64::from(ip.bytes);
-                counters.outside_flows.add_packet(
-                    &self.home,
-                    &ip.source,
-                    &ip.destination,
-                    ip.bytes,
-                    Coverage::Fragment,
-                );
-                return None;
+                self.tunnelled(&fragment.ip, fragment.tunnel, fragment.overhead);
+                self.fragment(descriptor, &fragment, fragment.payload(frame))
             }
             Decoded::BadTransport(ip, reason) => {
                 counters.undecodable[reason.index()] += 1;
-                counters.outside_flow_bytes += u64::from(ip.bytes);
-                counters.outside_flows.add_packet(
-                    &self.home,
-                    &ip.source,
-                    &ip.destination,
-                    ip.bytes,
-                    Coverage::Truncated,
-                );
-                return None;
+                self.outside(&ip, u64::from(ip.bytes), 1, Coverage::Truncated);
+                None
             }
             Decoded::NotIp(kind) => {
                 counters.not_ip[kind.index()] += 1;
-                return None;
+                None
             }
             Decoded::Undecodable(reason) => {
                 counters.undecodable[reason.index()] += 1;
-                return None;
+                None
             }
-        };
-        counters.packets += 1;
-        counters.packet_bytes += u64::from(packet.ip.bytes);
+        }
+    }
+
+    /// The datagram that the latest task was decoded from, where [`Task::in_datagram`] says so.
+    pub fn datagram(&self) -> Option<&Datagram> {
+        self.datagram.as_ref()
+    }
+
+    /// The input has ended: datagrams that wait for their rest come to nothing.
+    pub fn finish(mut self) -> FrameCounters {
+        let (home, counters) = (&self.home, &mut self.counters);
+        self.fragments
+            .finish(&mut |lost| lose(home, counters, lost));
+        counters.datagrams = self.fragments.counters;
+        self.counters
+    }
+
+    /// A task of a packet; of its path the layers in `path` are still to be counted.
+    #[inline]
+    fn packet(&mut self, descriptor: &FrameDescriptor, packet: Packet, path: TunnelPath) -> Task {
+        self.counters.packet_bytes += u64::from(packet.ip.bytes);
+        if !path.is_empty() || packet.overhead > 0 {
+            self.tunnelled(&packet.ip, path, packet.overhead);
+        }
         let (key, sender) = FlowKey::of(&packet, descriptor.scope);
         let hash = key.hash(self.hash_seed);
-        Some(Task {
+        Task {
             packet,
             key,
             sender,
@@ -87,10 +102,104 @@ impl Dispatcher {
             stream_time: descriptor.stream_time,
             seq: descriptor.seq,
             shard: shard_of(hash),
+            in_datagram: false,
             captured_len: descriptor.captured_len,
             offset: descriptor.offset,
-        })
+        }
     }
+
+    /// A piece of a datagram; a task if it was the last one missing.
+    #[cold]
+    fn fragment(
+        &mut self,
+        descriptor: &FrameDescriptor,
+        fragment: &Fragment,
+        payload: &[u8],
+    ) -> Option<Task> {
+        if let Some(before) = self.datagram.take() {
+            self.fragments.recycle(before);
+        }
+        let (scope, now) = (descriptor.scope, descriptor.stream_time);
+        let (home, counters) = (&self.home, &mut self.counters);
+        let place = (scope, now, &[descriptor.seq][..]);
+        let mut datagram = self.fragments.add(fragment, payload, place, &mut |lost| {
+            lose(home, counters, lost);
+        })?;
+        loop {
+            let known = datagram.first.tunnel;
+            match decode::decode_datagram(&datagram.first, &datagram.bytes, datagram.ip_bytes) {
+                Decoded::Packet(packet) => {
+                    self.fragments.counters.packets += 1;
+                    self.datagram = Some(datagram);
+                    let path = packet.tunnel.behind(known);
+                    let task = self.packet(descriptor, packet, path);
+                    return Some(Task {
+                        in_datagram: true,
+                        ..task
+                    });
+                }
+                // Each time there is a layer more around it, and there is an end to layers.
+                Decoded::Fragment(inner) => {
+                    self.fragments.counters.fragments += 1;
+                    self.tunnelled(&inner.ip, inner.tunnel.behind(known), inner.overhead);
+                    let (home, counters) = (&self.home, &mut self.counters);
+                    let next = self.fragments.add(
+                        &inner,
+                        inner.payload(&datagram.bytes),
+                        (scope, now, &datagram.seqs),
+                        &mut |lost| lose(home, counters, lost),
+                    );
+                    self.fragments.recycle(datagram);
+                    datagram = next?;
+                }
+                Decoded::BadTransport(..) | Decoded::NotIp(_) | Decoded::Undecodable(_) => {
+                    self.fragments.counters.undecodable += 1;
+                    let bytes = u64::from(datagram.ip_bytes);
+                    self.outside(&datagram.first.ip, bytes, 1, Coverage::Truncated);
+                    self.fragments.recycle(datagram);
+                    return None;
+                }
+            }
+        }
+    }
+
+    /// Bytes of a packet that belong to no flow.
+    fn outside(&mut self, ip: &IpHeader, bytes: u64, packets: u64, coverage: Coverage) {
+        self.counters.outside_flow_bytes += bytes;
+        self.counters.outside_flows.add_outside(
+            &self.home,
+            &ip.source,
+            &ip.destination,
+            (bytes, packets),
+            coverage,
+        );
+    }
+
+    /// Counts what was around a packet. Its bytes run where the packet runs.
+    fn tunnelled(&mut self, ip: &IpHeader, path: TunnelPath, overhead: u32) {
+        let counters = &mut self.counters;
+        for kind in path.layers() {
+            counters.tunnels[kind.index()] += 1;
+        }
+        counters.tunnels_too_deep += u64::from(path.is_too_deep());
+        let bytes = u64::from(overhead);
+        if bytes > 0 {
+            counters.tunnel_overhead_bytes += bytes;
+            self.outside(ip, bytes, 0, Coverage::TunnelOverhead);
+        }
+    }
+}
+
+/// Accounts for fragments of a datagram that was not put together.
+fn lose(home: &HomeNetworks, counters: &mut FrameCounters, lost: &LostFragments) {
+    counters.outside_flow_bytes += lost.bytes;
+    counters.outside_flows.add_outside(
+        home,
+        &lost.source,
+        &lost.destination,
+        (lost.bytes, lost.packets),
+        Coverage::Fragment,
+    );
 }
 
 /// The shard of a flow: bits that the flow table's index does not use.

@@ -18,6 +18,7 @@ use xxhash_rust::xxh3::xxh3_64;
 
 use super::bucket::{named, silent_coverage};
 use super::encrypted_dns::{Signs, settle};
+use super::paths::PathPool;
 use super::shard::{Readers, Task};
 use super::{SHARDS, Settings, ShardCounters};
 use crate::aggregate::{
@@ -44,6 +45,7 @@ pub(super) struct FlowFacts {
     details: Slab<Detail>,
     sightings: Slab<Sighting>,
     names: NamePool<Option<RuleMatch>>,
+    pub(super) paths: PathPool,
     rules: Arc<Ruleset>,
     resolvers: &'static Resolvers,
     home: Arc<HomeNetworks>,
@@ -305,6 +307,7 @@ impl<'a> Telling<'a> {
             client,
             server,
             locality: entry.locality(),
+            tunnel: self.facts.paths.path(entry.tunnel),
             app_protocol,
             tunnelled: detail.tunnelled,
             quic_version: self.quic_version,
@@ -343,6 +346,7 @@ impl FlowFacts {
                 settings.names_max.div_ceil(SHARDS).max(1),
                 settings.hash_seed,
             ),
+            paths: PathPool::default(),
             dated: settings.rules.has_dated_rules(),
             rules: Arc::clone(&settings.rules),
             resolvers: Resolvers::builtin(),
@@ -359,6 +363,13 @@ impl FlowFacts {
         frame: &[u8],
         events: &mut EventRun,
     ) {
+        let path = task.packet.tunnel;
+        if !path.is_empty() {
+            let kept = self.paths.keep(path);
+            entry.tunnel = kept.unwrap_or_default();
+            let refused = u64::from(kept.is_none());
+            self.counters.refused_paths = self.counters.refused_paths.saturating_add(refused);
+        }
         let locality = self
             .home
             .locality(&task.packet.ip.source, &task.packet.ip.destination);
@@ -430,6 +441,7 @@ impl FlowFacts {
             key,
             FlowReported {
                 record,
+                tunnel: self.paths.path(entry.tunnel),
                 facts,
                 facts_left_out: detail.facts_left_out,
                 last,

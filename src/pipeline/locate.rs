@@ -1,6 +1,9 @@
 //! Frames of known flows, found again in a second reading.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+
+use super::Settings;
+use super::dispatch::Dispatcher;
 
 use crate::capture::{FrameDescriptor, RawPacket};
 use crate::decode::{self, Decoded};
@@ -8,6 +11,9 @@ use crate::flow::FlowKey;
 
 /// Flows that are found again at most: with some 300 bytes each, what the machine of an analyst has to spare.
 const FLOWS_MAX: usize = 1 << 20;
+
+/// Frames with fragments that are found again at most; some 20 bytes each.
+const FRAMES_MAX: usize = 1 << 22;
 
 /// Stretches of positions in the input, which do not overlap: the last of each by its first.
 type Stretches = BTreeMap<u64, u64>;
@@ -98,12 +104,53 @@ impl FlowLocator {
             return false;
         };
         let (key, _) = FlowKey::of(&packet, descriptor.scope);
-        self.flows.get(&key).is_some_and(|stretches| {
+        self.wants_packet(&key, descriptor.seq)
+    }
+
+    fn wants_packet(&self, key: &FlowKey, seq: u64) -> bool {
+        self.flows.get(key).is_some_and(|stretches| {
             stretches
-                .range(..=descriptor.seq)
+                .range(..=seq)
                 .next_back()
-                .is_some_and(|(_, last)| descriptor.seq <= *last)
+                .is_some_and(|(_, last)| seq <= *last)
         })
+    }
+}
+
+/// Finds the frames whose fragments make packets of wanted flows: which they are is known only when the last one has come, so
+/// this takes a reading of its own, of all frames in order.
+#[derive(Debug)]
+pub struct FragmentFinder {
+    dispatcher: Dispatcher,
+    frames: BTreeSet<u64>,
+}
+
+impl FragmentFinder {
+    /// By the settings of the run that found the flows.
+    pub fn new(settings: &Settings) -> Self {
+        Self {
+            dispatcher: Dispatcher::new(settings),
+            frames: BTreeSet::new(),
+        }
+    }
+
+    /// Takes the next frame.
+    pub fn look(&mut self, wanted: &FlowLocator, descriptor: &FrameDescriptor, frame: &[u8]) {
+        let task = self.dispatcher.task(descriptor, frame);
+        let Some(task) = task.filter(|task| task.in_datagram) else {
+            return;
+        };
+        if self.frames.len() < FRAMES_MAX
+            && wanted.wants_packet(&task.key, task.seq)
+            && let Some(datagram) = self.dispatcher.datagram()
+        {
+            self.frames.extend(&datagram.seqs);
+        }
+    }
+
+    /// Positions of the frames found.
+    pub fn into_frames(self) -> BTreeSet<u64> {
+        self.frames
     }
 }
 

@@ -14,13 +14,14 @@ mod facts;
 mod locate;
 mod merge;
 mod name_services;
+mod paths;
 mod run;
 pub mod shard;
 mod worker;
 
 pub use balance::conservation;
 pub use counters::{FrameCounters, HostFactCounters, ShardCounters};
-pub use locate::FlowLocator;
+pub use locate::{FlowLocator, FragmentFinder};
 pub use merge::EventSink;
 pub use run::{Outcome, ReplayError, replay};
 
@@ -29,7 +30,7 @@ use std::time::Duration;
 
 use crate::aggregate::MemoryLimits;
 use crate::attribute::Ruleset;
-use crate::flow::{DuplicateLimits, HomeNetworks, StreamLimits, Timeouts};
+use crate::flow::{DuplicateLimits, FragmentLimits, HomeNetworks, StreamLimits, Timeouts};
 
 /// Virtual shards. Fixed, because capacity and eviction belong to the shard; the most workers there can be.
 pub const SHARDS: usize = 64;
@@ -145,6 +146,8 @@ pub struct Settings {
     pub dns: DnsLimits,
     /// What is done about the faults of a mirror port.
     pub mirror: MirrorLimits,
+    /// What waits for the rest of its datagram.
+    pub fragments: FragmentLimits,
     /// Hellos of QUIC.
     pub quic: QuicSettings,
     /// What is inside.

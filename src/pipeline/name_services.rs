@@ -210,6 +210,7 @@ impl Telling<'_> {
             source,
             destination,
             locality: entry.locality(),
+            tunnel: self.facts.paths.path(entry.tunnel),
             kind: told.kind,
             state: told.state,
             address: told.address,
@@ -334,6 +335,7 @@ impl FlowFacts {
             client,
             server,
             locality: entry.locality(),
+            tunnel: self.paths.path(entry.tunnel),
             kind: match protocol {
                 AppProtocol::Mdns => EvidenceKind::MdnsQuery,
                 AppProtocol::Llmnr => EvidenceKind::LlmnrQuery,

@@ -20,6 +20,8 @@ const WATERMARK_FRAMES: u64 = 16 << 10;
 const WATERMARK_TICKS: u32 = 8;
 /// Tasks handed to a worker at a time; one send per packet costs twice the work.
 const WORK_BATCH: usize = 256;
+/// Bytes of datagrams put together that a batch holds before it goes: a batch of the longest ones would have 16 MB.
+const DATAGRAM_BYTES: usize = 256 << 10;
 /// Batches that may wait for a worker. The reader blocks then: offline nothing is dropped.
 const WORK_QUEUE: usize = 16;
 /// Runs that may wait for the ledger.
@@ -142,22 +144,38 @@ fn replay_inline(
     let mut pace = Pace::default();
     let mut batch = FrameBatch::with_capacity(settings.batch_frames);
     let mut tasks = Vec::with_capacity(settings.batch_frames);
+    let mut datagrams = Vec::new();
     let mut running = Some(());
     while running.is_some() && source.next_batch(&mut batch)? == SourceState::Filled {
         let bytes = batch.storage.bytes();
         for descriptor in &batch.descriptors {
             if let Some(watermark) = pace.before(descriptor.stream_time) {
-                worker.process(&tasks, bytes);
+                worker.process(&tasks, bytes, &datagrams);
                 tasks.clear();
+                datagrams.clear();
                 running = worker.watermark(watermark, &mut straight);
                 if running.is_none() {
                     break;
                 }
             }
-            tasks.extend(dispatcher.task(descriptor, frame_of(bytes, descriptor)));
+            let Some(mut task) = dispatcher.task(descriptor, frame_of(bytes, descriptor)) else {
+                continue;
+            };
+            if task.in_datagram
+                && let Some(datagram) = dispatcher.datagram()
+            {
+                task.move_to(&mut datagrams, &datagram.bytes);
+            }
+            tasks.push(task);
+            if datagrams.len() >= DATAGRAM_BYTES {
+                worker.process(&tasks, bytes, &datagrams);
+                tasks.clear();
+                datagrams.clear();
+            }
         }
-        worker.process(&tasks, bytes);
+        worker.process(&tasks, bytes, &datagrams);
         tasks.clear();
+        datagrams.clear();
     }
     if running.is_some()
         && let Some(watermark) = pace.at_end()
@@ -172,7 +190,7 @@ fn replay_inline(
     }
     let shards = worker.counters();
     Ok(Outcome {
-        frames: dispatcher.counters,
+        frames: dispatcher.finish(),
         packets_by_worker: vec![shards.packets],
         shards,
         end: pace.last,
@@ -184,6 +202,8 @@ fn replay_inline(
 struct WorkBatch {
     storage: FrameStorage,
     tasks: Vec<Task>,
+    /// Payloads of packets that were put together from fragments.
+    datagrams: Vec<u8>,
     watermark: Option<Watermark>,
     end: bool,
 }
@@ -200,6 +220,7 @@ impl Feed {
     fn flush(&mut self) -> Option<()> {
         let mut next = self.recycled.try_recv().unwrap_or_default();
         next.tasks.clear();
+        next.datagrams.clear();
         next.storage = self.filling.storage.clone();
         next.watermark = None;
         next.end = false;
@@ -281,7 +302,7 @@ fn read_all(
         // A worker that is gone has its reason; the others still finish.
         let _ = feed.flush();
     }
-    Ok((dispatcher.counters, pace.last))
+    Ok((dispatcher.finish(), pace.last))
 }
 
 fn hand_out(
@@ -307,12 +328,19 @@ fn hand_out(
                 feed.flush()?;
             }
         }
-        let Some(task) = dispatcher.task(descriptor, frame_of(bytes, descriptor)) else {
+        let Some(mut task) = dispatcher.task(descriptor, frame_of(bytes, descriptor)) else {
             continue;
         };
         if let Some(feed) = feeds.get_mut(usize::from(task.shard) % workers) {
+            if task.in_datagram
+                && let Some(datagram) = dispatcher.datagram()
+            {
+                task.move_to(&mut feed.filling.datagrams, &datagram.bytes);
+            }
             feed.filling.tasks.push(task);
-            if feed.filling.tasks.len() >= WORK_BATCH {
+            if feed.filling.tasks.len() >= WORK_BATCH
+                || feed.filling.datagrams.len() >= DATAGRAM_BYTES
+            {
                 feed.flush()?;
             }
         }
@@ -340,7 +368,7 @@ fn work_off(
     mut sink: Queued,
 ) -> ShardCounters {
     while let Ok(mut batch) = work.recv() {
-        worker.process(&batch.tasks, batch.storage.bytes());
+        worker.process(&batch.tasks, batch.storage.bytes(), &batch.datagrams);
         let mut listening = Some(());
         if let Some(watermark) = batch.watermark {
             listening = worker.watermark(watermark, &mut sink);

@@ -46,6 +46,8 @@ pub struct Task {
     pub seq: u64,
     /// Which shard it is for.
     pub shard: u16,
+    /// The packet was put together from fragments: its payload lies beside the frames, and the frame is the one that came last.
+    pub in_datagram: bool,
     /// Captured bytes.
     pub captured_len: u32,
     /// Where they begin in the storage of the batch.
@@ -60,6 +62,20 @@ impl Task {
         storage
             .get(start..start.saturating_add(self.captured_len as usize))
             .unwrap_or_default()
+    }
+
+    /// The payload, in the frame or among the datagrams put together for the batch.
+    #[inline]
+    pub fn payload<'a>(&self, frame: &'a [u8], datagrams: &'a [u8]) -> &'a [u8] {
+        let bytes = if self.in_datagram { datagrams } else { frame };
+        self.packet.payload(bytes)
+    }
+
+    /// Moves the payload of a packet put together to the datagrams of a batch.
+    pub fn move_to(&mut self, datagrams: &mut Vec<u8>, bytes: &[u8]) {
+        let at = u32::try_from(datagrams.len()).unwrap_or(u32::MAX);
+        datagrams.extend_from_slice(self.packet.payload(bytes));
+        self.packet.payload_offset = at;
     }
 }
 
@@ -133,14 +149,13 @@ impl Shard {
         self.flows.touch(number)
     }
 
-    /// Takes the next packet of this shard.
+    /// Takes the next packet of this shard, which came in `frame`.
     #[inline]
-    pub fn process(&mut self, task: &Task, frame: &[u8], events: &mut EventRun) {
+    pub fn process(&mut self, task: &Task, frame: &[u8], payload: &[u8], events: &mut EventRun) {
         self.facts.counters.packets = self.facts.counters.packets.saturating_add(1);
         // Time: flows that are over end before the packet counts.
         self.advance(task.stream_time, events);
         // A mirror port may give every packet twice: the copy counts nowhere.
-        let payload = task.packet.payload(frame);
         if self
             .duplicates
             .is_copy(task.hash, &task.packet, task.timestamp, payload)

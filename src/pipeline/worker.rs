@@ -46,11 +46,11 @@ impl Worker {
         }
     }
 
-    /// Takes packets for its shards, in order; their frames lie in `storage`.
+    /// Takes packets for its shards, in order; their frames lie in `storage`, what was put together in `datagrams`.
     ///
     /// Packets of many flows wait for memory, not for work. So the places where their flows most likely are get loaded for a
     /// whole batch first: these loads do not depend on each other and overlap.
-    pub fn process(&mut self, tasks: &[Task], storage: &[u8]) {
+    pub fn process(&mut self, tasks: &[Task], storage: &[u8], datagrams: &[u8]) {
         for batch in tasks.chunks(TOUCHED_AHEAD) {
             let mut likely = [0; TOUCHED_AHEAD];
             for (number, task) in likely.iter_mut().zip(batch) {
@@ -63,7 +63,9 @@ impl Worker {
             std::hint::black_box(sum);
             for task in batch {
                 if let Some(shard) = self.shards.get_mut(usize::from(task.shard) / self.count) {
-                    shard.process(task, task.frame(storage), &mut self.events);
+                    let frame = task.frame(storage);
+                    let payload = task.payload(frame, datagrams);
+                    shard.process(task, frame, payload, &mut self.events);
                 }
             }
         }

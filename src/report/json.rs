@@ -8,8 +8,8 @@ use serde::Serialize;
 use super::inputs::{self, Beside, HomeNetHint, Input};
 use super::{ExposureView, Summary};
 use crate::aggregate::Traffic;
-use crate::decode::{NotIp, Undecodable};
-use crate::flow::FlowEndReason;
+use crate::decode::{NotIp, TunnelKind, Undecodable};
+use crate::flow::{DatagramCounters, DatagramOutcome, FlowEndReason};
 use crate::geo::Dataset;
 use crate::model::{Coverage, DnsOutcome, EvidenceKind, HostFactKind, Locality};
 
@@ -77,8 +77,12 @@ struct Frames {
     packets: u64,
     packet_bytes: u64,
     fragments: u64,
+    datagrams: Datagrams,
     not_ip: BTreeMap<&'static str, u64>,
     undecodable: BTreeMap<&'static str, u64>,
+    tunnels: BTreeMap<&'static str, u64>,
+    tunnels_too_deep: u64,
+    tunnel_overhead_bytes: u64,
 }
 
 #[derive(Serialize)]
@@ -95,6 +99,18 @@ struct Mirror {
 }
 
 #[derive(Serialize)]
+struct Datagrams {
+    begun: u64,
+    by_outcome: BTreeMap<&'static str, u64>,
+    packets: u64,
+    fragments: u64,
+    undecodable: u64,
+    refused_fragments: u64,
+    late_fragments: u64,
+    overlaps: u64,
+}
+
+#[derive(Serialize)]
 #[allow(
     clippy::struct_field_names,
     reason = "field names are those of the output"
@@ -108,6 +124,7 @@ struct Flows {
     names: u64,
     names_attributed: u64,
     names_refused: u64,
+    tunnel_paths_refused: u64,
 }
 
 #[derive(Serialize)]
@@ -276,6 +293,7 @@ fn frames(summary: &Summary) -> Frames {
         packets: frames.packets,
         packet_bytes: frames.packet_bytes,
         fragments: frames.fragments,
+        datagrams: datagrams(&frames.datagrams),
         not_ip: NotIp::ALL
             .iter()
             .map(|kind| (kind.as_str(), frames.not_ip[kind.index()]))
@@ -284,6 +302,13 @@ fn frames(summary: &Summary) -> Frames {
             .iter()
             .map(|reason| (reason.as_str(), frames.undecodable[reason.index()]))
             .collect(),
+        tunnels: TunnelKind::ALL
+            .iter()
+            .map(|kind| (kind.as_str(), frames.tunnels[kind.index()]))
+            .filter(|(_, count)| *count > 0)
+            .collect(),
+        tunnels_too_deep: frames.tunnels_too_deep,
+        tunnel_overhead_bytes: frames.tunnel_overhead_bytes,
     }
 }
 
@@ -299,6 +324,22 @@ fn mirror(summary: &Summary) -> Mirror {
         tcp_followed_refused: shards.loss.flows_without_room,
         tcp_two_way: shards.tcp_two_way,
         tcp_one_way: shards.tcp_one_way,
+    }
+}
+
+fn datagrams(counters: &DatagramCounters) -> Datagrams {
+    Datagrams {
+        begun: counters.begun,
+        by_outcome: DatagramOutcome::ALL
+            .iter()
+            .map(|outcome| (outcome.as_str(), counters.ended[outcome.index()]))
+            .collect(),
+        packets: counters.packets,
+        fragments: counters.fragments,
+        undecodable: counters.undecodable,
+        refused_fragments: counters.refused_fragments,
+        late_fragments: counters.late_fragments,
+        overlaps: counters.overlaps,
     }
 }
 
@@ -325,6 +366,7 @@ fn flows(summary: &Summary) -> Flows {
         names: counters.names(),
         names_attributed: counters.names_attributed(),
         names_refused: summary.shards.refused_names,
+        tunnel_paths_refused: summary.shards.refused_paths,
     }
 }
 
@@ -339,7 +381,7 @@ fn account(summary: &Summary, locality: Locality) -> Account {
                     bytes(summary.bytes.cell(locality, *coverage)),
                 )
             })
-            .filter(|(_, bytes)| bytes.packets > 0)
+            .filter(|(_, bytes)| bytes.packets > 0 || bytes.bytes_out + bytes.bytes_in > 0)
             .collect(),
     }
 }

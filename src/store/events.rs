@@ -18,7 +18,7 @@ use crate::aggregate::{
     DnsTransaction, EventRef, EventRun, FlowReported, HostFact, Judgement, MessageObserved, Weighed,
 };
 use crate::attribute::{EngineRelation, Ruleset};
-use crate::decode::{ICMP, ICMPV6, TCP, UDP};
+use crate::decode::{ICMP, ICMPV6, TCP, TunnelKind, TunnelPath, UDP};
 use crate::flow::{Endpoint, FlowEndReason, FlowId, FlowKey, FlowRecord};
 use crate::geo::{Countries, Dataset, OperatorTable};
 use crate::model::{
@@ -138,6 +138,8 @@ struct Own<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     site: Option<&'a str>,
     locality: Locality,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    tunnel: Vec<TunnelKind>,
     #[serde(skip_serializing_if = "Option::is_none")]
     coverage: Option<Coverage>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -234,6 +236,7 @@ struct Ends<'a> {
     key: &'a FlowKey,
     source: Endpoint,
     destination: Endpoint,
+    tunnel: TunnelPath,
 }
 
 impl<W: Write> EventWriter<W> {
@@ -302,6 +305,7 @@ impl<W: Write> EventWriter<W> {
             key: &observed.key,
             source: observed.client,
             destination: observed.server,
+            tunnel: observed.tunnel,
         };
         let value = |kinds: &[EvidenceKind]| {
             let fact = judgement
@@ -378,6 +382,7 @@ impl<W: Write> EventWriter<W> {
             key: &transaction.key,
             source: transaction.client,
             destination: transaction.server,
+            tunnel: transaction.tunnel,
         };
         let mut line = Line {
             dns: Some(dns(transaction, run)),
@@ -414,6 +419,7 @@ impl<W: Write> EventWriter<W> {
             key: &fact.key,
             source: fact.source,
             destination: fact.destination,
+            tunnel: fact.tunnel,
         };
         let event_type = if fact.dhcp.is_some() { "dhcp" } else { "host" };
         let mut line = Line {
@@ -440,6 +446,7 @@ impl<W: Write> EventWriter<W> {
             key: &record.key,
             source: record.initiator,
             destination: record.responder,
+            tunnel: reported.tunnel,
         };
         let shown = |kind| {
             let mut facts = judgement.evidence().iter();
@@ -518,6 +525,7 @@ impl<W: Write> EventWriter<W> {
                 schema_version: SCHEMA_VERSION,
                 site: self.site(ends.key),
                 locality,
+                tunnel: ends.tunnel.layers().collect(),
                 coverage: None,
                 flow_end_reason: None,
                 midstream: None,

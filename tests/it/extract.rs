@@ -56,6 +56,11 @@ struct Written {
     seq: usize,
 }
 
+/// Numbers in the input of the frames that were written.
+pub fn seqs_written(content: &[u8]) -> Vec<usize> {
+    written(content).iter().map(|frame| frame.seq).collect()
+}
+
 /// Takes the pcapng that was written apart; it is always little-endian, with nanoseconds.
 fn written(content: &[u8]) -> Vec<Written> {
     let word = |at: usize| u32::from_le_bytes(content[at..at + 4].try_into().unwrap());

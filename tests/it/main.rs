@@ -37,3 +37,4 @@ mod schema;
 mod seeds;
 mod support;
 mod truth;
+mod tunnels;

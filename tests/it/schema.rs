@@ -7,7 +7,7 @@ use std::sync::OnceLock;
 use assert_cmd::Command;
 use avscope::attribute::EngineRelation;
 use avscope::capture::DamageKind;
-use avscope::decode::{NotIp, Undecodable};
+use avscope::decode::{NotIp, TunnelKind, Undecodable};
 use avscope::flow::FlowEndReason;
 use avscope::model::{Confidence, Coverage, EvidenceKind, Locality, Purpose};
 use serde_json::{Value, json};
@@ -117,12 +117,13 @@ fn every_word_of_an_event_is_produced() {
 
 #[test]
 fn the_words_of_the_schemas_are_those_of_the_program() {
-    let sets: [(&str, BTreeSet<&str>); 7] = [
+    let sets: [(&str, BTreeSet<&str>); 8] = [
         (
             "evidence_kind",
             words(EvidenceKind::ALL, EvidenceKind::as_str),
         ),
         ("coverage", words(Coverage::ALL, Coverage::as_str)),
+        ("tunnel_kind", words(TunnelKind::ALL, TunnelKind::as_str)),
         ("locality", words(Locality::ALL, Locality::as_str)),
         ("purpose", words(Purpose::ALL, Purpose::as_str)),
         ("confidence", words(Confidence::ALL, Confidence::as_str)),
@@ -149,7 +150,7 @@ fn the_words_of_the_schemas_are_those_of_the_program() {
             }
         }
     }
-    assert_eq!(compared, 13, "7 in events, 5 in the report, 1 in names");
+    assert_eq!(compared, 15, "8 in events, 6 in the report, 1 in names");
 
     let report = schema_document("report.schema.json");
     let keys = |at: &str| -> BTreeSet<&str> {

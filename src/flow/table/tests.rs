@@ -40,6 +40,8 @@ fn packet(client: u8, from_client: bool, protocol: u8, flags: u8, sequence: u32)
         destination_port: ports.1,
         vlan: 0,
         checksum: 0,
+        tunnel: crate::decode::TunnelPath::NONE,
+        overhead: 0,
         tcp: TcpHeader {
             sequence,
             acknowledgment: 0,

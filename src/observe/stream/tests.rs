@@ -55,6 +55,8 @@ fn packet(sequence: u32, payload: &[u8]) -> Packet {
         destination_port: 443,
         vlan: 0,
         checksum: 0,
+        tunnel: crate::decode::TunnelPath::NONE,
+        overhead: 0,
         tcp: TcpHeader {
             sequence,
             acknowledgment: 0,

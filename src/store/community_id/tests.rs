@@ -34,6 +34,8 @@ fn id(
         destination_port,
         vlan: 0,
         checksum: 0,
+        tunnel: crate::decode::TunnelPath::NONE,
+        overhead: 0,
         tcp: TcpHeader::default(),
         payload_offset: 0,
         payload_len: 0,
