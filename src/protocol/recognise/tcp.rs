@@ -53,6 +53,8 @@ fn by_mark(payload: &[u8]) -> Option<AppProtocol> {
         [0, 0 | 1, _, _, 0xfd..=0xff, b'S', b'M', b'B', ..] => AppProtocol::Smb,
         [0x10, ..] if is_mqtt_connect(payload) => AppProtocol::Mqtt,
         [0x20, 2, 0 | 1, 0..=5] => AppProtocol::Mqtt,
+        // An alert to a client that closed before it said anything: no version was agreed on.
+        [21, 0, 0, 0, 2, 1 | 2, _] => AppProtocol::Tls,
         // The mark, a seed, and which cipher follows.
         [0xfa, 0x00, 0xb6, 0x2b, ..] if payload.len() == 12 => AppProtocol::FastTrack,
         [b'H', b'I', b' ' | b'\n', ..] | [b'H', b'E', b'L', b'L', b'O', b' ', b'2', b'.', ..] => {
