@@ -2,12 +2,18 @@
 
 mod assembler;
 mod client_hello;
+mod details;
+mod fingerprint;
 
+#[cfg(test)]
+mod fingerprint_tests;
 #[cfg(test)]
 mod tests;
 
 pub use assembler::HelloAssembler;
-pub use client_hello::{ClientHello, ServerName};
+pub use client_hello::{ClientHello, HelloTransport, ServerName};
+pub use details::{HelloDetails, Names, Numbers, Resumption, version_word};
+pub use fingerprint::{Fingerprinter, Ja3, Ja4};
 
 use client_hello::HANDSHAKE_HEADER_LEN;
 
@@ -69,7 +75,7 @@ pub fn look_message(message: &[u8]) -> Look<'_> {
     }
     match body.get(..len as usize) {
         None => Look::Begins,
-        Some(body) => match ClientHello::parse(body) {
+        Some(body) => match ClientHello::parse(body, HelloTransport::Tcp) {
             Ok(hello) => Look::Hello(hello),
             Err(_) => Look::Other,
         },
