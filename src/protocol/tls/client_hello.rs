@@ -68,6 +68,12 @@ impl<'a> ClientHello<'a> {
         Self::parse(body.get(..len as usize)?, transport).ok()
     }
 
+    /// Reads the body of such a message, which lies behind its header.
+    pub fn of_body(body: &'a [u8], transport: HelloTransport) -> Option<Self> {
+        let fits = body.len() <= super::HELLO_BYTES_MAX as usize;
+        fits.then(|| Self::parse(body, transport).ok()).flatten()
+    }
+
     /// Reads the body, which lies behind the handshake header.
     #[inline]
     pub(super) fn parse(whole: &'a [u8], transport: HelloTransport) -> Result<Self, Truncated> {

@@ -212,6 +212,10 @@ proptest! {
         alpn in "[a-z0-9]{2,8}",
         name in any::<bool>(),
     ) {
+        // It takes more numbers for GREASE than RFC 8701 has.
+        let alike = |number: &u16| number & 0x0f0f != 0x0a0a;
+        let ciphers: Vec<u16> = ciphers.into_iter().filter(alike).collect();
+        let algorithms: Vec<u16> = algorithms.into_iter().filter(alike).collect();
         let mut extensions = vec![
             (13, long(&numbers(&algorithms))),
             (16, long(&short(alpn.as_bytes()))),
@@ -220,7 +224,7 @@ proptest! {
         if name {
             extensions.push((0, vec![0, 7, 0, 0, 4, b'a', b'.', b'b', b'c']));
         }
-        extensions.extend(others.iter().filter(|kind| **kind != 0xfe0d).map(|kind| (*kind, vec![])));
+        extensions.extend(others.iter().filter(|kind| alike(kind) && **kind != 0xfe0d).map(|kind| (*kind, vec![])));
         let hello = message(0x0303, &ciphers, Some(&extensions));
         if let Some(theirs) = theirs(&hello) {
             prop_assert_eq!(ja4(&hello, HelloTransport::Tcp), theirs);
