@@ -20,9 +20,11 @@ use super::replay::Replayed;
 use super::second::opinion;
 
 /// All kinds that are compared.
-pub const KINDS: [&str; 8] = [
+pub const KINDS: [&str; 10] = [
     "tls_sni",
     "quic_sni",
+    "dtls_sni",
+    "tls_cert",
     "http_host",
     "http_connect",
     "http_user_agent",
@@ -32,13 +34,16 @@ pub const KINDS: [&str; 8] = [
 ];
 
 /// Those that this version reads: of these 99.5 % of the plain ones must be found.
-pub const READ: [&str; 8] = KINDS;
+pub const READ: [&str; 10] = KINDS;
 
 /// What a name is compared by: itself, client, its port, server, its port.
 pub type Key = (String, String, u64, String, u64);
 
 /// How the truth calls both ends.
 const TRUTH_ENDS: [&str; 4] = ["src", "sport", "dst", "dport"];
+
+/// And of certificates, which the server sends: here all names stand from the client to the server.
+const TRUTH_ENDS_OF_SERVER: [&str; 4] = ["dst", "dport", "src", "sport"];
 
 /// Link types that this version reads.
 const LINK_TYPES: [&str; 8] = [
@@ -122,7 +127,11 @@ pub fn compare(capture: &Path, truth: &Value, kind: &str, replayed: &Replayed) -
     for name in truth[list].as_array().into_iter().flatten() {
         if name["kind"] == word {
             let frame = name["frame"].as_u64().unwrap_or(0);
-            let found = key(kind, name, TRUTH_ENDS);
+            let ends = match kind {
+                "tls_cert" => TRUTH_ENDS_OF_SERVER,
+                _ => TRUTH_ENDS,
+            };
+            let found = key(kind, name, ends);
             if kind == "http_host" && connects.contains(&found) {
                 continue;
             }
@@ -198,7 +207,7 @@ fn key(kind: &str, name: &Value, fields: [&str; 4]) -> Key {
 /// A name by the rules above.
 fn comparable(kind: &str, name: &str) -> String {
     match kind {
-        "tls_sni" | "quic_sni" | "http_user_agent" => name.to_owned(),
+        "tls_sni" | "quic_sni" | "tls_cert" | "http_user_agent" => name.to_owned(),
         // The second tool ends a field at a byte of zero; ours shows it.
         "http_host" | "http_connect" => without_port(name.split("\\x00").next().unwrap_or(name))
             .trim_end_matches('.')

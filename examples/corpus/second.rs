@@ -43,6 +43,8 @@ pub fn layer_and_field(kind: &str) -> (&'static str, &'static str) {
         "mdns_query" => ("mdns", "dns.qry.name"),
         "llmnr_query" => ("llmnr", "dns.qry.name"),
         "quic_sni" => ("quic", "tls.handshake.extensions_server_name"),
+        "tls_cert" => ("tls", "x509ce.dNSName"),
+        "dtls_sni" => ("dtls", "tls.handshake.extensions_server_name"),
         _ => ("tls", "tls.handshake.extensions_server_name"),
     }
 }

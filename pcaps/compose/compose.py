@@ -28,12 +28,13 @@ import names
 import quic
 import proxies
 import sites
+import tls_servers
 import tunnels
 from clients import build_rustls_client
 from namespaces import ComposeError
 
 CASES = {"demo": demo.compose, "deliveries": deliveries.compose, "link-types": linktypes.compose, "names": names.compose, "name-services": name_services.compose, "quic": quic.compose, "proxies": proxies.compose, "multi-site": sites.compose,
-         "tunnels": tunnels.compose}
+         "tls-servers": tls_servers.compose, "tunnels": tunnels.compose}
 NEEDED = {"ip": "iproute2", "tcpdump": "tcpdump", "openssl": "openssl", "curl": "curl", "sysctl": "procps", "cargo": "the Rust toolchain"}
 
 

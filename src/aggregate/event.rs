@@ -1,6 +1,6 @@
 //! What shards tell the ledger, and the total order in which it hears of it.
 
-use super::HostFact;
+use super::{HostFact, ServerSeen, TlsSeen};
 use crate::attribute::RuleMatch;
 use crate::decode::{Address, TunnelPath};
 use crate::flow::{Endpoint, FlowId, FlowKey, FlowRecord};
@@ -95,9 +95,11 @@ pub struct Evidence {
     pub frame: FrameRef,
     /// Encrypted ClientHello was offered with the name.
     pub ech_offered: bool,
+    /// Another name with another verdict may be meant as well.
+    pub ambiguous: bool,
 }
 
-/// A message of the client showed one fact or several: the server name of a hello; host, target and program of a request.
+/// A message showed facts: the server name of a hello; host, target and program of a request; the names in a certificate.
 #[derive(Clone, Copy, Debug)]
 pub struct MessageObserved {
     /// Names the flow.
@@ -106,9 +108,9 @@ pub struct MessageObserved {
     pub first_seq: u64,
     /// Both ends and the protocol, for the Community ID.
     pub key: FlowKey,
-    /// Who sent the message.
+    /// The client.
     pub client: Endpoint,
-    /// To whom.
+    /// The server, which certificates come from.
     pub server: Endpoint,
     /// On which side of the border the flow runs.
     pub locality: Locality,
@@ -126,6 +128,10 @@ pub struct MessageObserved {
     pub target: TextRef,
     /// What it showed, in the run's list of facts.
     pub facts: ListRef,
+    /// What else TLS said, one or none in the run's list.
+    pub tls: ListRef,
+    /// Time of the frame that completed it.
+    pub time: Timestamp,
 }
 
 /// What an answer says about one name.
@@ -227,6 +233,8 @@ pub struct FlowReported {
     pub facts: ListRef,
     /// Facts beyond those kept.
     pub facts_left_out: u32,
+    /// What its server chose, of TLS.
+    pub server: ServerSeen,
     /// No further record follows.
     pub last: bool,
 }
@@ -252,6 +260,8 @@ pub struct EventRun {
     facts: Vec<Evidence>,
     records: Vec<DnsRecord>,
     addresses: Vec<Address>,
+    tls: Vec<TlsSeen>,
+    texts: Vec<TextRef>,
     text: Vec<u8>,
     /// Whether the worker has more before the next watermark.
     pub unfinished: bool,
@@ -297,6 +307,8 @@ impl EventRun {
         self.facts.clear();
         self.records.clear();
         self.addresses.clear();
+        self.tls.clear();
+        self.texts.clear();
         self.text.clear();
         self.unfinished = false;
     }
@@ -365,6 +377,42 @@ impl EventRun {
             first,
             count: addresses.len() as u32,
         }
+    }
+
+    /// Where the next texts will begin; [`Self::texts_since`] closes the list.
+    pub fn texts_begin(&self) -> u32 {
+        self.texts.len() as u32
+    }
+
+    /// Keeps bytes in the list that is open.
+    pub fn push_text(&mut self, bytes: &[u8]) {
+        let text = self.keep_text(bytes);
+        self.texts.push(text);
+    }
+
+    /// The texts added since `first`.
+    pub fn texts_since(&self, first: u32) -> ListRef {
+        ListRef {
+            first,
+            count: (self.texts.len() as u32).saturating_sub(first),
+        }
+    }
+
+    /// Keeps numbers of two bytes, in network order.
+    pub fn keep_numbers(&mut self, numbers: impl Iterator<Item = u16>) -> TextRef {
+        let offset = self.text.len() as u32;
+        self.text.extend(numbers.flat_map(u16::to_be_bytes));
+        TextRef {
+            offset,
+            len: (self.text.len() as u32).saturating_sub(offset),
+        }
+    }
+
+    /// Keeps what TLS said.
+    pub fn keep_tls(&mut self, seen: TlsSeen) -> ListRef {
+        let first = self.tls.len() as u32;
+        self.tls.push(seen);
+        ListRef { first, count: 1 }
     }
 
     /// Adds an event.
@@ -440,6 +488,16 @@ impl EventRun {
     /// A list of addresses.
     pub fn addresses(&self, list: ListRef) -> &[Address] {
         slice(&self.addresses, list)
+    }
+
+    /// A list of texts.
+    pub fn texts(&self, list: ListRef) -> &[TextRef] {
+        slice(&self.texts, list)
+    }
+
+    /// What TLS said, if it did.
+    pub fn tls(&self, list: ListRef) -> Option<&TlsSeen> {
+        slice(&self.tls, list).first()
     }
 
     /// A list of records.

@@ -79,7 +79,7 @@ impl Judgement {
                 confidence: None,
                 frame: fact.frame,
                 ech_offered: fact.ech_offered,
-                ambiguous: false,
+                ambiguous: fact.ambiguous,
                 unsolicited: false,
             };
             self.add(weighed, run.text(fact.text), rules);
@@ -116,7 +116,7 @@ impl Judgement {
             .enumerate()
             .filter(|(position, fact)| {
                 fact.rule.is_some()
-                    && !(named && is_learnt_beside(fact.kind))
+                    && !(named && gives_way(fact.kind))
                     && !self.is_outside(*position)
             })
             // The first of the strongest kind.
@@ -210,6 +210,12 @@ fn is_address(text: &[u8]) -> bool {
             .parse::<std::net::IpAddr>()
             .is_ok()
     })
+}
+
+/// Kinds that say nothing against a name that the client gave: what was learnt beside the flow, and the server's certificate, which may
+/// be anybody's on a shared address.
+const fn gives_way(kind: EvidenceKind) -> bool {
+    is_learnt_beside(kind) || matches!(kind, EvidenceKind::TlsCert)
 }
 
 /// Kinds that were learnt beside the flow.
@@ -309,6 +315,24 @@ mod tests {
             decided(&[(TlsSni, OTHER, false), (HttpConnect, VENDOR, false)]),
             high(HttpConnect),
             "what came before is not inside"
+        );
+    }
+
+    #[test]
+    fn a_certificate_decides_only_where_the_client_named_nobody() {
+        use EvidenceKind::{DnsAnswer, TlsCert, TlsSni};
+        assert_eq!(
+            decided(&[(TlsCert, VENDOR, false), (DnsAnswer, VENDOR, false)]),
+            Some((TlsCert, Confidence::Medium))
+        );
+        assert_eq!(
+            decided(&[(TlsSni, OTHER, false), (TlsCert, VENDOR, false)]),
+            None
+        );
+        assert_eq!(
+            decided(&[(TlsSni, OTHER, true), (TlsCert, VENDOR, false)]),
+            Some((TlsCert, Confidence::Medium)),
+            "the name may be a cover"
         );
     }
 

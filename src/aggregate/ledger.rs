@@ -267,7 +267,11 @@ impl Ledger {
                 first_seq: observed.first_seq,
                 server: observed.server.address,
                 ech_offered: fact.ech_offered,
-                confidence: self.rules.confidence(rule.rule, fact.kind),
+                confidence: if fact.ambiguous {
+                    Confidence::Low
+                } else {
+                    self.rules.confidence(rule.rule, fact.kind)
+                },
                 counts,
             };
             let places = (!via_proxy)

@@ -13,6 +13,7 @@ mod host_fact;
 mod judgement;
 mod ledger;
 mod resolver;
+mod tls_seen;
 
 pub use bytes::{ByteLedger, Traffic};
 pub use conservation::{Conservation, Equation};
@@ -27,3 +28,4 @@ pub use host_fact::{DhcpMessage, HostFact};
 pub use judgement::{Judgement, Weighed};
 pub use ledger::{Ledger, LedgerCounters};
 pub use resolver::{MemoryLimits, Remembered, Resolved, ResolverMemory};
+pub use tls_seen::{CertificateSeen, HelloSeen, ServerSeen, TlsSeen};

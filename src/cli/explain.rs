@@ -110,7 +110,9 @@ pub fn run(args: &ExplainArgs, out: &mut dyn Write) -> anyhow::Result<ExitCode> 
 /// Refuses what cannot be a name: an answer about it would be taken for one about what was meant.
 fn check_name(text: &str) -> Result<(), UsageError> {
     let fit = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte);
-    if !text.is_empty() && text.bytes().all(fit) {
+    // A certificate may be for every name under one.
+    let name = text.strip_prefix("*.").unwrap_or(text);
+    if !name.is_empty() && name.bytes().all(fit) {
         return Ok(());
     }
     let after_scheme = text.split_once("://").map_or(text, |(_, rest)| rest);

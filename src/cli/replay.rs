@@ -122,7 +122,7 @@ pub fn run(args: &ReplayArgs) -> anyhow::Result<ExitCode> {
     let geoip = args.geoip.as_deref().or(configuration.geoip.file.path());
     let countries = Arc::new(Countries::from_file_or_embedded(geoip)?);
     let operators = Arc::new(OperatorTable::builtin()?);
-    let settings = configuration.settings(Arc::clone(&rules))?;
+    let mut settings = configuration.settings(Arc::clone(&rules))?;
     let mut ledger = Ledger::new(
         Arc::clone(&rules),
         Arc::clone(&countries),
@@ -133,6 +133,8 @@ pub fn run(args: &ReplayArgs) -> anyhow::Result<ExitCode> {
     );
     let events_path = args.events.as_deref();
     let events_path = events_path.or(configuration.output.events.path());
+    // Only events tell what a hello offers beside the name.
+    settings.hello_details = events_path.is_some();
     let metrics_path = args.metrics.as_deref();
     let metrics_path = metrics_path.or(configuration.output.metrics.path());
     if let Some(path) = metrics_path {

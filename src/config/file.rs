@@ -13,13 +13,14 @@ use super::section::{Entry, Place, Sourced, line_of};
 use super::sections::{
     DnsSection, FragmentsSection, GeoipSection, HomeSection, InputSection, LimitsSection,
     MirrorSection, OutputSection, QuicSection, RawDns, RawFragments, RawGeoip, RawHome, RawInput,
-    RawLimits, RawMirror, RawOutput, RawQuic, RawRules, RawTimeouts, RulesSection, TimeoutsSection,
+    RawLimits, RawMirror, RawOutput, RawQuic, RawRules, RawTimeouts, RawTls, RulesSection,
+    TimeoutsSection, TlsSection,
 };
 use super::zones::{NAMED_MAX, Site, Zone, name_is_one, zones};
 use super::{ConfigError, OFFLINE_HASH_SEED, default_workers};
 use crate::attribute::Ruleset;
 use crate::flow::{DuplicateLimits, FragmentLimits, HomeNetworks, StreamLimits, Timeouts};
-use crate::pipeline::{DnsLimits, MirrorLimits, QuicSettings, SHARDS, Settings};
+use crate::pipeline::{DnsLimits, MirrorLimits, QuicSettings, SHARDS, Settings, TlsLimits};
 
 /// Where a configuration lies for all users of a machine.
 pub const SYSTEM_FILE: &str = "/etc/avscope/avscope.toml";
@@ -46,6 +47,8 @@ pub struct Configuration {
     pub fragments: FragmentsSection,
     /// What is kept about QUIC.
     pub quic: QuicSection,
+    /// What is kept about TLS beside the client's stream.
+    pub tls: TlsSection,
     /// What names mean.
     pub rules: RulesSection,
     /// Countries of addresses.
@@ -68,6 +71,7 @@ struct Content {
     mirror: RawMirror,
     fragments: RawFragments,
     quic: RawQuic,
+    tls: RawTls,
     rules: RawRules,
     geoip: RawGeoip,
     output: RawOutput,
@@ -151,6 +155,7 @@ impl Configuration {
         configuration.mirror.overlay(content.mirror, &place);
         configuration.fragments.overlay(content.fragments, &place);
         configuration.quic.overlay(content.quic, &place);
+        configuration.tls.overlay(content.tls, &place);
         configuration.rules.overlay(content.rules, &place);
         configuration.geoip.overlay(content.geoip, &place);
         configuration.output.overlay(content.output, &place);
@@ -191,6 +196,7 @@ impl Configuration {
         self.mirror.entries(&mut entries);
         self.fragments.entries(&mut entries);
         self.quic.entries(&mut entries);
+        self.tls.entries(&mut entries);
         self.rules.entries(&mut entries);
         self.geoip.entries(&mut entries);
         self.output.entries(&mut entries);
@@ -287,6 +293,13 @@ impl Configuration {
                 pieces_max: self.fragments.pieces_max.value as usize,
                 timeout: seconds(&self.fragments.timeout_seconds),
             },
+            tls: TlsLimits {
+                servers_max: self.tls.servers_max.value as usize,
+                server_bytes_max: self.tls.server_bytes_max.value as usize,
+                dtls_hellos_max: self.tls.dtls_hellos_max.value as usize,
+                dtls_bytes_max: self.tls.dtls_bytes_max.value as usize,
+            },
+            hello_details: true,
             home: Arc::new(home),
             rules,
             hash_seed: OFFLINE_HASH_SEED,
@@ -310,6 +323,7 @@ impl Configuration {
         self.mirror.check()?;
         self.fragments.check()?;
         self.quic.check()?;
+        self.tls.check()?;
         self.rules.check()?;
         self.geoip.check()?;
         self.output.check()?;

@@ -14,7 +14,7 @@ pub use file::{Configuration, FileError, SYSTEM_FILE};
 pub use section::{Entry, Origin, Sourced};
 pub use sections::{
     DnsSection, FragmentsSection, GeoipSection, HomeSection, InputSection, LimitsSection,
-    MirrorSection, OutputSection, QuicSection, RulesSection, TimeoutsSection,
+    MirrorSection, OutputSection, QuicSection, RulesSection, TimeoutsSection, TlsSection,
 };
 pub use zones::{Site, Zone};
 

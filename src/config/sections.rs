@@ -5,7 +5,7 @@
 use super::Limits;
 use super::section::section;
 use crate::flow::{FragmentLimits, HomeNetworks, Timeouts};
-use crate::pipeline::{DnsLimits, MirrorLimits, QuicSettings, SHARDS};
+use crate::pipeline::{DnsLimits, MirrorLimits, QuicSettings, SHARDS, TlsLimits};
 
 /// A day: no flow or question is worth waiting for longer.
 const DAY_SECONDS: u64 = 86_400;
@@ -123,6 +123,20 @@ section! {
         hello_bytes_max: u64 = QuicSettings::default().hello_bytes_max as u64, within 1..=1 << 36;
         /// Initial packets that are opened in one flow.
         initials_per_flow_max: u64 = u64::from(QuicSettings::default().initials_per_flow_max), within 1..=1 << 12;
+    }
+}
+
+section! {
+    /// What is kept about TLS beside the client's stream. [`TlsLimits`] has the reasons.
+    pub struct TlsSection, RawTls, "tls" {
+        /// Servers' handshakes put together at a time.
+        servers_max: u64 = TlsLimits::default().servers_max as u64, within 1..=1 << 24;
+        /// Bytes they hold together.
+        server_bytes_max: u64 = TlsLimits::default().server_bytes_max as u64, within 1..=1 << 36;
+        /// Hellos of DTLS put together at a time.
+        dtls_hellos_max: u64 = TlsLimits::default().dtls_hellos_max as u64, within 1..=1 << 24;
+        /// Bytes they hold together.
+        dtls_bytes_max: u64 = TlsLimits::default().dtls_bytes_max as u64, within 1..=1 << 36;
     }
 }
 

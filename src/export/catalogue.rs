@@ -213,6 +213,16 @@ pub const CATALOGUE: &[Definition] = &[
         "Initial packets of QUIC clients opened, datagrams with an Initial that no known key opens, hellos put together from several datagrams, and what was refused for lack of room or given up.",
     ),
     counter(
+        "avscope_tls_servers_total",
+        &["outcome"],
+        "Servers of TLS: answers read, those that resumed a session, certificates read, those that are malformed; answers that found no room, and those given up before they were whole.",
+    ),
+    counter(
+        "avscope_dtls_hellos_total",
+        &["outcome"],
+        "Hellos of DTLS: read, those put together from pieces, pieces refused for lack of room or because they contradict, and hellos of which a piece never came.",
+    ),
+    counter(
         "avscope_dns_questions_total",
         &[],
         "Questions to name services in messages that could be read, repeated ones included.",

@@ -310,9 +310,33 @@ fn flows(summary: &Summary, samples: &mut Samples) {
     ] {
         samples.add("avscope_quic_total", &[outcome], count);
     }
+    tls(summary, samples);
     let name = "avscope_unlisted_bytes_total";
     samples.add(name, &["client_outside"], counters.bytes_without_home);
     samples.add(name, &["no_room"], counters.bytes_refused);
+}
+
+fn tls(summary: &Summary, samples: &mut Samples) {
+    let servers = &summary.shards.servers;
+    for (outcome, count) in [
+        ("answer", servers.answers),
+        ("resumed", servers.resumed),
+        ("certificate", servers.certificates),
+        ("malformed", servers.malformed),
+        ("refused", servers.refused),
+        ("given_up", servers.given_up),
+    ] {
+        samples.add("avscope_tls_servers_total", &[outcome], count);
+    }
+    let dtls = &summary.shards.dtls;
+    for (outcome, count) in [
+        ("hello", dtls.hellos),
+        ("reassembled", dtls.reassembled),
+        ("refused", dtls.refused),
+        ("given_up", dtls.given_up),
+    ] {
+        samples.add("avscope_dtls_hellos_total", &[outcome], count);
+    }
 }
 
 fn name_services(summary: &Summary, samples: &mut Samples) {

@@ -61,6 +61,8 @@ impl FlowFlags {
     pub const ENCRYPTED_DNS: Self = Self(1 << 15);
     /// The side that was connected to is the client of what is spoken, and the side that connected serves it.
     pub const ROLES_TURNED: Self = Self(1 << 10);
+    /// What the server of TLS says is still to be read, though nothing of the client is.
+    pub const SERVER_WANTED: Self = Self(1 << 11);
 
     /// Whether all bits of `flags` are set.
     #[inline]

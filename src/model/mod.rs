@@ -9,6 +9,7 @@ mod host_facts;
 mod redact;
 mod text;
 mod time;
+mod tls_version;
 mod words;
 
 pub use app_protocol::{AppProtocol, Carries};
@@ -18,6 +19,7 @@ pub use host_facts::{AddressState, DhcpType, HostFactKind};
 pub use redact::{REDACTED, redact_identifiers, redact_target, redacted};
 pub use text::{civil_seconds, printable, rfc3339};
 pub use time::{Tick, Timestamp};
+pub use tls_version::tls_version_word;
 pub use words::{
     Confidence, CountryCode, DnsOutcome, EvidenceKind, NotACountryCode, Purpose, SourceClass,
     UnknownWord,

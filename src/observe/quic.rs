@@ -4,10 +4,11 @@
 //! ports: what a client says after it moved to another address is another flow, and its hello is not repeated there.
 
 use super::Slab;
-use super::stream::{conclude, finish, settle};
+use super::hello::{conclude_name, finish, settle};
 use crate::flow::{Directed, FlowEntry, FlowFlags};
 use crate::model::{AppProtocol, Coverage};
 use crate::protocol::quic::{Client, Look, Opener, Taken, Version, may_be_first};
+use crate::protocol::tls::ServerName;
 
 /// Datagrams without anything that could be opened that are looked at in a flow: 0-RTT packets, and what the server sends, may come
 /// before the hello.
@@ -258,11 +259,10 @@ fn decide(
             ech_offered,
         } => {
             let version = client.version();
-            conclude(entry, server_name, ech_offered, &mut |entry, message| {
-                if let super::Message::ServerName(name) = message {
-                    show(entry, name, version);
-                }
-            });
+            conclude_name(entry, server_name, ech_offered);
+            if let ServerName::Name(name) = server_name {
+                show(entry, name, version);
+            }
         }
     }
     true

@@ -5,9 +5,9 @@ mod conversation;
 mod ordered;
 
 use self::beginnings::{Choice, Place, choose, is_sure_head};
-pub(super) use self::conversation::conclude;
 use self::conversation::{Client, Conversation, Kind, NameServer, State};
 use super::Slab;
+use super::hello::{conclude, finish, settle};
 use crate::decode::{Packet, TcpFlags};
 use crate::flow::{Delivery, Directed, FlowEntry, FlowFlags, StreamLimits};
 use crate::model::{AppProtocol, Carries, Coverage, Timestamp};
@@ -16,7 +16,7 @@ use crate::protocol::http1::{self, Request};
 use crate::protocol::recognise::{Transport, looks_random, recognise};
 use crate::protocol::socks;
 use crate::protocol::starttls::{self, style_of};
-use crate::protocol::tls::{self, Look};
+use crate::protocol::tls::{self, Certificate, ClientHello, Look, ServerFlight};
 
 /// In the middle of a flow, so many payload packets of the client are looked at for a beginning.
 const LOOKS_MAX: u8 = 8;
@@ -53,8 +53,10 @@ pub struct HandshakeCounters {
 /// Something that the client, or a name server, said.
 #[derive(Clone, Copy, Debug)]
 pub enum Message<'a> {
-    /// The server name of a ClientHello.
-    ServerName(&'a [u8]),
+    /// A ClientHello, with a name or without.
+    Hello(&'a ClientHello<'a>),
+    /// What a server of TLS said before it encrypted, and its certificate where one was shown.
+    Server(&'a ServerFlight, Option<&'a Certificate<'a>>),
     /// An HTTP request.
     Request(&'a Request<'a>),
     /// A request to a SOCKS proxy.
@@ -318,7 +320,7 @@ impl StreamReader {
         match tls::look(segment.payload) {
             Look::Hello(hello) => {
                 entry.set_app_protocol(AppProtocol::Tls);
-                conclude(entry, hello.server_name, hello.ech_offered, show);
+                conclude(entry, &hello, show);
             }
             Look::Begins if segment.missing > 0 => {
                 entry.set_app_protocol(AppProtocol::Tls);
@@ -620,29 +622,6 @@ fn look_again(entry: &mut FlowEntry) {
     if entry.looked_at & !CLIENT_UNKNOWN >= LOOKS_MAX {
         entry.flags.set(FlowFlags::INSPECTED);
     }
-}
-
-/// Says why there is no name, unless there is one.
-#[inline]
-pub(super) fn settle(entry: &mut FlowEntry, coverage: Coverage) {
-    if !matches!(
-        entry.coverage(),
-        Coverage::Attributed
-            | Coverage::NamedNotSecurity
-            | Coverage::EchOffered
-            | Coverage::SniIsAddress
-            | Coverage::HostAbsent
-            | Coverage::Proxied
-    ) {
-        entry.set_coverage(coverage);
-    }
-}
-
-/// Nothing more is to be read: the coverage says why there is no name.
-#[inline]
-pub(super) fn finish(entry: &mut FlowEntry, coverage: Coverage) {
-    entry.flags.set(FlowFlags::INSPECTED);
-    settle(entry, coverage);
 }
 
 /// Some devices count the padding of a short Ethernet frame as payload: at most six bytes of zeros. But for DNS, and

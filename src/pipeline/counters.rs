@@ -3,7 +3,7 @@
 use crate::aggregate::ByteLedger;
 use crate::decode::{NotIp, TunnelKind, Undecodable};
 use crate::flow::{DatagramCounters, DuplicateCounters, LossCounters};
-use crate::observe::{DnsCounters, HandshakeCounters, QuicCounters};
+use crate::observe::{DnsCounters, DtlsCounters, HandshakeCounters, QuicCounters, ServerCounters};
 
 /// One outcome for every frame read, and the bytes of packets that belong to no flow.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -88,6 +88,10 @@ pub struct ShardCounters {
     pub handshakes: HandshakeCounters,
     /// Hellos of QUIC and what was refused of them.
     pub quic: QuicCounters,
+    /// Servers of TLS and what was refused of them.
+    pub servers: ServerCounters,
+    /// Hellos of DTLS and what was refused of them.
+    pub dtls: DtlsCounters,
     /// Questions to name services.
     pub dns: DnsCounters,
     /// What hosts said of themselves.
@@ -119,6 +123,18 @@ impl std::ops::AddAssign<&ShardCounters> for ShardCounters {
         sum.given_up += more.given_up;
         sum.gaps += more.gaps;
         sum.watched_out += more.watched_out;
+        let (sum, more) = (&mut self.servers, &other.servers);
+        sum.answers += more.answers;
+        sum.resumed += more.resumed;
+        sum.certificates += more.certificates;
+        sum.malformed += more.malformed;
+        sum.refused += more.refused;
+        sum.given_up += more.given_up;
+        let (sum, more) = (&mut self.dtls, &other.dtls);
+        sum.hellos += more.hellos;
+        sum.reassembled += more.reassembled;
+        sum.refused += more.refused;
+        sum.given_up += more.given_up;
         self.facts_left_out += other.facts_left_out;
         let (sum, more) = (&mut self.host_facts, &other.host_facts);
         sum.told += more.told;

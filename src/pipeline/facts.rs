@@ -22,8 +22,8 @@ use super::paths::PathPool;
 use super::shard::{Readers, Task};
 use super::{SHARDS, Settings, ShardCounters};
 use crate::aggregate::{
-    EventKey, EventRun, Evidence, FlowOpened, FlowReported, FrameRef, MessageObserved, Ordinal,
-    TextRef,
+    EventKey, EventRun, Evidence, FlowOpened, FlowReported, FrameRef, ListRef, MessageObserved,
+    Ordinal, ServerSeen, TextRef,
 };
 use crate::attribute::{Resolvers, RuleMatch, Ruleset};
 use crate::decode::{TCP, UDP};
@@ -31,8 +31,9 @@ use crate::flow::{
     Counters, FlowEndReason, FlowEntry, FlowFlags, FlowId, FlowRecord, HomeNetworks,
 };
 use crate::model::{AppProtocol, Coverage, EvidenceKind};
-use crate::observe::{DnsReader, Message, NameId, NamePool, Slab, TextKind};
+use crate::observe::{DnsReader, Message, NameId, NamePool, ServerPlace, Slab, TextKind};
 use crate::protocol::http1::{Host, Request};
+use crate::protocol::tls::Fingerprinter;
 
 /// Facts that one flow keeps; a connection to a proxy may name hundreds of hosts, and the first ones say what it is.
 const FACTS_MAX: u8 = 8;
@@ -42,14 +43,18 @@ const MARKS_MAX: u8 = 4;
 /// What is kept about flows beside the flow table.
 #[derive(Debug)]
 pub(super) struct FlowFacts {
-    details: Slab<Detail>,
-    sightings: Slab<Sighting>,
-    names: NamePool<Option<RuleMatch>>,
+    pub(super) details: Slab<Detail>,
+    pub(super) sightings: Slab<Sighting>,
+    pub(super) names: NamePool<Option<RuleMatch>>,
     pub(super) paths: PathPool,
     rules: Arc<Ruleset>,
-    resolvers: &'static Resolvers,
+    pub(super) resolvers: &'static Resolvers,
     home: Arc<HomeNetworks>,
     dated: bool,
+    /// Whether anybody wants what hellos offer.
+    pub(super) hello_details: bool,
+    pub(super) fingerprinter: Fingerprinter,
+    pub(super) scratch: String,
     pub counters: ShardCounters,
 }
 
@@ -62,8 +67,14 @@ pub(super) struct Detail {
     pub questions: Option<u32>,
     /// Place where its QUIC hello waits for the rest of it.
     quic: Option<u32>,
+    /// Where the reading of its server stands.
+    pub(super) server_place: ServerPlace,
+    /// What its server chose.
+    pub(super) server: ServerSeen,
+    /// Place where its hello of DTLS is put together.
+    pub(super) dtls: Option<u32>,
     /// First and last of the facts it showed.
-    facts: Option<(u32, u32)>,
+    pub(super) facts: Option<(u32, u32)>,
     facts_kept: u8,
     facts_left_out: u32,
     /// The client has asked for a tunnel: the server is a proxy.
@@ -74,14 +85,15 @@ pub(super) struct Detail {
 
 /// A fact, the frame that completed it, and the next fact of the flow.
 #[derive(Clone, Copy, Debug)]
-struct Sighting {
-    kind: EvidenceKind,
+pub(super) struct Sighting {
+    pub(super) kind: EvidenceKind,
     /// `None` where the pool had no room.
-    name: Option<NameId>,
-    rule: Option<RuleMatch>,
-    frame: FrameRef,
-    ech_offered: bool,
-    next: Option<u32>,
+    pub(super) name: Option<NameId>,
+    pub(super) rule: Option<RuleMatch>,
+    pub(super) frame: FrameRef,
+    pub(super) ech_offered: bool,
+    pub(super) ambiguous: bool,
+    pub(super) next: Option<u32>,
 }
 
 impl Default for Sighting {
@@ -92,6 +104,7 @@ impl Default for Sighting {
             rule: None,
             frame: FrameRef::default(),
             ech_offered: false,
+            ambiguous: false,
             next: None,
         }
     }
@@ -145,52 +158,14 @@ impl<'a> Telling<'a> {
     /// Judges, keeps and tells what a message shows.
     pub fn message(&mut self, entry: &mut FlowEntry, message: Message<'_>) {
         match message {
-            Message::ServerName(name) => {
-                self.named_server(entry, AppProtocol::Tls, EvidenceKind::TlsSni, name);
-            }
+            Message::Hello(hello) => self.hello(entry, hello),
+            Message::Server(flight, certificate) => self.server(entry, flight, certificate),
             Message::Request(request) => self.request(entry, request),
             Message::Socks(request) => self.socks(entry, request),
             Message::Dns(direction, bytes) => {
                 self.dns_message(entry, direction, AppProtocol::Dns, bytes);
             }
         }
-    }
-
-    fn named_server(
-        &mut self,
-        entry: &mut FlowEntry,
-        protocol: AppProtocol,
-        kind: EvidenceKind,
-        name: &[u8],
-    ) {
-        let ech_offered = entry.flags.has(FlowFlags::ECH_OFFERED);
-        let (id, rule) = self.facts.judge_host(name, self.task.timestamp);
-        let signs = Signs {
-            name: Some(name),
-            ..Signs::default()
-        };
-        signs.note(entry, self.facts.resolvers);
-        named(
-            entry,
-            match rule {
-                Some(_) => Coverage::Attributed,
-                None if ech_offered => Coverage::EchOffered,
-                None => Coverage::NamedNotSecurity,
-            },
-        );
-        let sighting = Sighting {
-            kind,
-            name: id,
-            rule,
-            frame: self.frame(),
-            ech_offered,
-            next: None,
-        };
-        let first = self.events.facts_begin();
-        let text = self.events.keep_text(name);
-        self.events.push_fact(sighting.evidence(text));
-        self.facts.sight(entry, sighting);
-        self.observed(entry, protocol, [TextRef::default(); 2], first);
     }
 
     fn request(&mut self, entry: &mut FlowEntry, request: &Request<'_>) {
@@ -279,6 +254,7 @@ impl<'a> Telling<'a> {
             rule,
             frame: self.frame(),
             ech_offered: false,
+            ambiguous: false,
             next: None,
         };
         let text = self.events.keep_text(text);
@@ -290,8 +266,20 @@ impl<'a> Telling<'a> {
         &mut self,
         entry: &FlowEntry,
         app_protocol: AppProtocol,
+        texts: [TextRef; 2],
+        first_fact: u32,
+    ) {
+        self.observed_with(entry, app_protocol, texts, first_fact, ListRef::default());
+    }
+
+    /// Tells what a message showed: the facts since `first_fact`, and what else TLS said.
+    pub(super) fn observed_with(
+        &mut self,
+        entry: &FlowEntry,
+        app_protocol: AppProtocol,
         [method, target]: [TextRef; 2],
         first_fact: u32,
+        tls: ListRef,
     ) {
         let detail = self.facts.detail(entry).unwrap_or_default();
         let ends = (entry.initiator_endpoint(), entry.responder_endpoint());
@@ -314,6 +302,8 @@ impl<'a> Telling<'a> {
             method,
             target,
             facts: self.events.facts_since(first_fact),
+            tls,
+            time: self.task.timestamp,
         };
         let key = EventKey {
             at: self.task.stream_time,
@@ -351,6 +341,9 @@ impl FlowFacts {
             rules: Arc::clone(&settings.rules),
             resolvers: Resolvers::builtin(),
             home: Arc::clone(&settings.home),
+            hello_details: settings.hello_details,
+            fingerprinter: Fingerprinter::default(),
+            scratch: String::new(),
             counters: ShardCounters::default(),
         }
     }
@@ -444,6 +437,7 @@ impl FlowFacts {
                 tunnel: self.paths.path(entry.tunnel),
                 facts,
                 facts_left_out: detail.facts_left_out,
+                server: detail.server,
                 last,
             },
         );
@@ -452,6 +446,8 @@ impl FlowFacts {
         } else if let Some(number) = entry.detail() {
             readers.streams.close(detail.stream);
             readers.quic.close(detail.quic);
+            readers.servers.close(detail.server_place);
+            readers.dtls.close(detail.dtls);
             self.forget(&detail);
             self.details.give_back(number);
             entry.flags.clear(FlowFlags::HAS_DETAIL);
@@ -494,7 +490,7 @@ impl FlowFacts {
     }
 
     /// Keeps a fact of the flow, once.
-    fn sight(&mut self, entry: &mut FlowEntry, sighting: Sighting) {
+    pub(super) fn sight(&mut self, entry: &mut FlowEntry, sighting: Sighting) {
         let detail = self.detail(entry).unwrap_or_default();
         let mut at = detail.facts.map(|(first, _)| first);
         let (mut known, mut unknown) = (false, None);
@@ -567,13 +563,14 @@ impl FlowFacts {
 }
 
 impl Sighting {
-    fn evidence(&self, text: TextRef) -> Evidence {
+    pub(super) fn evidence(&self, text: TextRef) -> Evidence {
         Evidence {
             kind: self.kind,
             text,
             rule: self.rule,
             frame: self.frame,
             ech_offered: self.ech_offered,
+            ambiguous: self.ambiguous,
         }
     }
 }

@@ -11,6 +11,7 @@ mod counters;
 mod dispatch;
 mod encrypted_dns;
 mod facts;
+mod facts_tls;
 mod locate;
 mod merge;
 mod name_services;
@@ -123,6 +124,33 @@ impl Default for QuicSettings {
     }
 }
 
+/// Bounds of what is kept about TLS beside the client's stream.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct TlsLimits {
+    /// Servers' handshakes put together at a time, over all shards.
+    pub servers_max: usize,
+    /// Bytes they hold together.
+    pub server_bytes_max: usize,
+    /// Hellos of DTLS put together at a time, over all shards.
+    pub dtls_hellos_max: usize,
+    /// Bytes they hold together.
+    pub dtls_bytes_max: usize,
+}
+
+impl Default for TlsLimits {
+    fn default() -> Self {
+        Self {
+            // Between a hello and the end of the certificate is a round trip; as many as clients' handshakes.
+            servers_max: 1 << 16,
+            // A certificate of 2 kB is usual.
+            server_bytes_max: 128 << 20,
+            // Few programs speak DTLS, and most hellos are one datagram.
+            dtls_hellos_max: 1 << 14,
+            dtls_bytes_max: 32 << 20,
+        }
+    }
+}
+
 /// Everything that decides what comes out.
 #[derive(Clone, Debug)]
 pub struct Settings {
@@ -150,6 +178,10 @@ pub struct Settings {
     pub fragments: FragmentLimits,
     /// Hellos of QUIC.
     pub quic: QuicSettings,
+    /// What is kept about TLS beside the client's stream.
+    pub tls: TlsLimits,
+    /// Whether an output wants what a hello offers beside the name: ALPN, versions, fingerprints.
+    pub hello_details: bool,
     /// What is inside.
     pub home: Arc<HomeNetworks>,
     /// What names mean.

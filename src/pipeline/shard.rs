@@ -19,8 +19,9 @@ use crate::flow::{
 };
 use crate::model::{AppProtocol, Coverage, Tick, Timestamp};
 use crate::observe::{
-    Datagram, DnsReader, HandshakeLimits, QuestionLimits, QuicLimits, QuicReader, StreamReader,
-    coverage_of, unrecognised,
+    Datagram, DnsReader, DtlsLimits, DtlsReader, HandshakeLimits, QuestionLimits, QuicLimits,
+    QuicReader, ServerLimits, ServerReader, StreamReader, coverage_of, may_turn_to_tls,
+    unrecognised,
 };
 use crate::protocol::recognise::{Transport, recognise};
 
@@ -93,6 +94,8 @@ pub struct Shard {
 #[derive(Debug)]
 pub(super) struct Readers {
     pub streams: StreamReader,
+    pub servers: ServerReader,
+    pub dtls: DtlsReader,
     pub dns: DnsReader,
     pub quic: QuicReader,
 }
@@ -105,6 +108,15 @@ impl Shard {
             handshakes_max: part(settings.handshakes_max),
             bytes_max: part(settings.handshake_bytes_max),
             stream: settings.stream,
+        };
+        let servers = ServerLimits {
+            handshakes_max: part(settings.tls.servers_max),
+            bytes_max: part(settings.tls.server_bytes_max),
+            stream: settings.stream,
+        };
+        let dtls = DtlsLimits {
+            hellos_max: part(settings.tls.dtls_hellos_max),
+            bytes_max: part(settings.tls.dtls_bytes_max),
         };
         let questions = QuestionLimits {
             pending_max: part(settings.dns.pending_max),
@@ -131,6 +143,8 @@ impl Shard {
             readers: Readers {
                 streams: StreamReader::new(limits),
                 dns: DnsReader::new(questions),
+                servers: ServerReader::new(servers),
+                dtls: DtlsReader::new(dtls),
                 quic: QuicReader::new(quic),
             },
             facts: FlowFacts::new(settings),
@@ -179,7 +193,9 @@ impl Shard {
             packet: &task.packet,
             time: task.stream_time,
         });
-        if entry.flags.has(FlowFlags::INSPECTED) || task.packet.payload_wire_len == 0 {
+        let read =
+            entry.flags.has(FlowFlags::INSPECTED) && !entry.flags.has(FlowFlags::SERVER_WANTED);
+        if read || task.packet.payload_wire_len == 0 {
             return;
         }
         // Protocol and observe: what does it show? Attribute: whose is it? The ledger is told.
@@ -188,6 +204,7 @@ impl Shard {
         match entry.key.protocol() {
             TCP => read_segment(
                 &mut self.readers.streams,
+                &mut self.readers.servers,
                 &mut telling,
                 entry,
                 direction,
@@ -196,6 +213,7 @@ impl Shard {
             ),
             UDP => read_datagram(
                 &mut self.readers.quic,
+                &mut self.readers.dtls,
                 &mut telling,
                 entry,
                 direction,
@@ -263,6 +281,8 @@ impl Shard {
         counters.handshakes = self.readers.streams.counters();
         counters.dns = self.readers.dns.counters();
         counters.quic = self.readers.quic.counters();
+        counters.servers = self.readers.servers.counters();
+        counters.dtls = self.readers.dtls.counters();
         counters.active_flows = self.flows.len() as u64;
         counters
     }
@@ -295,12 +315,19 @@ impl Shard {
 #[inline]
 fn read_segment(
     streams: &mut StreamReader,
+    servers: &mut ServerReader,
     telling: &mut Telling<'_>,
     entry: &mut FlowEntry,
     direction: Directed,
     task: &Task,
     payload: &[u8],
 ) {
+    if ServerReader::wants(entry, direction, payload) {
+        telling.read_server(servers, entry, direction, task, payload);
+    }
+    if entry.flags.has(FlowFlags::INSPECTED) {
+        return;
+    }
     let before = telling.stream_place(entry);
     let mut place = before;
     streams.packet(
@@ -315,12 +342,21 @@ fn read_segment(
     if place != before {
         telling.keep_stream_place(entry, place);
     }
+    if entry.flags.has(FlowFlags::INSPECTED) && entry.app_protocol().is_some_and(may_turn_to_tls) {
+        // Nothing more is read of the client; the server may still show whose it is.
+        entry.flags.set(FlowFlags::SERVER_WANTED);
+        entry.looked_at = 0;
+    }
+    if entry.flags.has(FlowFlags::SERVER_WANTED) && direction == Directed::FromInitiator {
+        telling.expect_server(entry, &task.packet.tcp);
+    }
 }
 
 /// A datagram: name services and QUIC are read, what else is recognised is named.
 #[inline]
 fn read_datagram(
     quic: &mut QuicReader,
+    dtls: &mut DtlsReader,
     telling: &mut Telling<'_>,
     entry: &mut FlowEntry,
     direction: Directed,
@@ -363,6 +399,7 @@ fn read_datagram(
             };
             telling.quic_datagram(quic, entry, &datagram);
         }
+        Some(AppProtocol::Dtls) => telling.read_dtls(dtls, entry, direction, payload),
         Some(_) => entry.flags.set(FlowFlags::INSPECTED),
         None => {}
     }

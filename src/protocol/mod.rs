@@ -11,6 +11,7 @@
 
 pub mod dhcp;
 pub mod dns;
+pub mod dtls;
 mod host;
 pub mod http1;
 pub mod http2;

@@ -40,6 +40,8 @@ struct Document<'a> {
     flows: Flows,
     handshakes: Handshakes,
     quic: Quic,
+    tls_servers: TlsServers,
+    dtls_hellos: DtlsHellos,
     name_services: NameServices,
     host_facts: HostFacts,
     facts_by_kind: BTreeMap<&'static str, u64>,
@@ -152,6 +154,24 @@ struct Quic {
 }
 
 #[derive(Serialize)]
+struct TlsServers {
+    answers: u64,
+    resumed: u64,
+    certificates: u64,
+    malformed: u64,
+    refused: u64,
+    given_up: u64,
+}
+
+#[derive(Serialize)]
+struct DtlsHellos {
+    hellos: u64,
+    reassembled: u64,
+    refused: u64,
+    given_up: u64,
+}
+
+#[derive(Serialize)]
 struct NameServices {
     questions: u64,
     unsolicited: u64,
@@ -192,6 +212,18 @@ struct Equation {
 pub fn write_json(summary: &Summary, out: &mut dyn Write) -> std::io::Result<()> {
     serde_json::to_writer_pretty(&mut *out, &document(summary))?;
     out.write_all(b"\n")
+}
+
+fn tls_servers(summary: &Summary) -> TlsServers {
+    let servers = &summary.shards.servers;
+    TlsServers {
+        answers: servers.answers,
+        resumed: servers.resumed,
+        certificates: servers.certificates,
+        malformed: servers.malformed,
+        refused: servers.refused,
+        given_up: servers.given_up,
+    }
 }
 
 fn document(summary: &Summary) -> Document<'_> {
@@ -235,6 +267,13 @@ fn document(summary: &Summary) -> Document<'_> {
             refused_hellos: summary.shards.quic.refused_hellos,
             refused_pieces: summary.shards.quic.refused_pieces,
             given_up: summary.shards.quic.given_up,
+        },
+        tls_servers: tls_servers(summary),
+        dtls_hellos: DtlsHellos {
+            hellos: summary.shards.dtls.hellos,
+            reassembled: summary.shards.dtls.reassembled,
+            refused: summary.shards.dtls.refused,
+            given_up: summary.shards.dtls.given_up,
         },
         name_services: NameServices {
             questions: summary.shards.dns.questions,

@@ -14,6 +14,8 @@ use super::community_id::{community_id, is_one_way};
 use super::dns::{Dns, dns};
 use super::host::{Dhcp, Host, dhcp, host};
 use super::mark::mark;
+use super::tls::{self, ClientHelloOut, Tls};
+use super::words::{eve_reason, protocol_name, state};
 use crate::aggregate::{
     DnsTransaction, EventRef, EventRun, FlowReported, HostFact, Judgement, MessageObserved, Weighed,
 };
@@ -88,11 +90,6 @@ struct Icmp {
 }
 
 #[derive(Serialize)]
-struct Tls<'a> {
-    sni: Cow<'a, str>,
-}
-
-#[derive(Serialize)]
 struct Quic<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     version: Option<String>,
@@ -156,6 +153,8 @@ struct Own<'a> {
     host: Option<Host<'a>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     socks: Option<Socks<'a>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    client_hello: Option<ClientHelloOut>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     evidence: Vec<EvidenceOut<'a>>,
     #[serde(skip_serializing_if = "is_zero")]
@@ -229,6 +228,9 @@ struct Server<'a> {
     operator: Option<&'a str>,
     operator_country: Option<CountryCode>,
 }
+
+/// Names that hellos of TLS and DTLS carry.
+const HELLO_NAMES: [EvidenceKind; 2] = [EvidenceKind::TlsSni, EvidenceKind::DtlsSni];
 
 /// The two ends of an event.
 struct Ends<'a> {
@@ -314,6 +316,7 @@ impl<W: Write> EventWriter<W> {
                 .find(|fact| kinds.contains(&fact.kind))?;
             Some(mark(fact.kind, judgement.text(fact), self.redact))
         };
+        let mut client_hello = None;
         let (event_type, tls, quic, http) = match observed.app_protocol {
             AppProtocol::Socks => ("socks", None, None, None),
             AppProtocol::Http | AppProtocol::Http2 => (
@@ -340,23 +343,24 @@ impl<W: Write> EventWriter<W> {
                 }),
                 None,
             ),
-            _ => (
-                "tls",
-                value(&[EvidenceKind::TlsSni]).map(|sni| Tls { sni }),
-                None,
-                None,
-            ),
+            _ => {
+                let (tls, hello) = tls::observed(value(&HELLO_NAMES), observed, run);
+                client_hello = hello;
+                ("tls", Some(tls), None, None)
+            }
         };
-        let time = judgement
-            .evidence()
-            .first()
-            .map_or(Timestamp::default(), |fact| fact.frame.time);
         let mut line = Line {
             tls,
             quic,
             http,
             app_proto: Some(observed.app_protocol.as_str()),
-            ..self.line(time, event_type, &ends, observed.locality, judgement)
+            ..self.line(
+                observed.time,
+                event_type,
+                &ends,
+                observed.locality,
+                judgement,
+            )
         };
         if observed.tunnelled {
             line.avscope.server = None;
@@ -367,6 +371,7 @@ impl<W: Write> EventWriter<W> {
                 target: printable(run.text(observed.target)),
             });
         }
+        line.avscope.client_hello = client_hello;
         write_line(buffer, &line)
     }
 
@@ -453,10 +458,11 @@ impl<W: Write> EventWriter<W> {
             let fact = facts.find(|fact| fact.kind == kind)?;
             Some(printable(judgement.text(fact)))
         };
+        let sni = shown(EvidenceKind::TlsSni).or_else(|| shown(EvidenceKind::DtlsSni));
         let mut line = Line {
             icmp: icmp(record),
             app_proto: record.app_protocol.map(AppProtocol::as_str),
-            tls: shown(EvidenceKind::TlsSni).map(|sni| Tls { sni }),
+            tls: tls::reported(sni, reported.server),
             quic: shown(EvidenceKind::QuicSni).map(|sni| Quic { version: None, sni }),
             flow: Some(Flow {
                 pkts_toserver,
@@ -534,6 +540,7 @@ impl<W: Write> EventWriter<W> {
                 unsolicited: None,
                 host: None,
                 socks: None,
+                client_hello: None,
                 evidence: self.evidence(judgement),
                 evidence_left_out: 0,
                 attribution: judgement.deciding().and_then(|fact| self.attribution(fact)),
@@ -641,43 +648,6 @@ fn icmp(record: &FlowRecord) -> Icmp {
         kind: Some(record.initiator.port),
         code: one_way.then_some(record.responder.port),
         response_kind: (!one_way && answers > 0).then_some(record.responder.port),
-    }
-}
-
-/// Suricata's words for why a flow was logged; none for a flow that goes on, which Suricata does not log.
-///
-/// Suricata too lets a closed connection linger and logs it when that time is over, so `end_of_flow` is its `timeout`.
-const fn eve_reason(reason: FlowEndReason) -> Option<&'static str> {
-    match reason {
-        FlowEndReason::IdleTimeout | FlowEndReason::EndOfFlow => Some("timeout"),
-        FlowEndReason::ForcedEnd => Some("shutdown"),
-        FlowEndReason::LackOfResources => Some("forced"),
-        FlowEndReason::ActiveTimeout => None,
-    }
-}
-
-/// Suricata's words for the state of a flow.
-fn state(record: &FlowRecord) -> &'static str {
-    let [from_initiator, from_responder] = record.total.packets;
-    if record.closed {
-        "closed"
-    } else if from_initiator > 0 && from_responder > 0 {
-        "established"
-    } else {
-        "new"
-    }
-}
-
-fn protocol_name(protocol: u8) -> Cow<'static, str> {
-    match protocol {
-        ICMP => "ICMP".into(),
-        TCP => "TCP".into(),
-        UDP => "UDP".into(),
-        ICMPV6 => "IPv6-ICMP".into(),
-        132 => "SCTP".into(),
-        47 => "GRE".into(),
-        50 => "ESP".into(),
-        other => format!("{other:03}").into(),
     }
 }
 

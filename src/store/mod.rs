@@ -10,6 +10,8 @@ mod host;
 mod mark;
 mod names;
 mod packets;
+mod tls;
+mod words;
 
 pub use community_id::community_id;
 pub use events::{EventWriter, SCHEMA_VERSION};

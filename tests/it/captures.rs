@@ -42,8 +42,11 @@ fn seen(path: &PathBuf, code: i32) -> BTreeSet<Name> {
     String::from_utf8_lossy(&output.get_output().stdout)
         .lines()
         .map(|line| serde_json::from_str(line).unwrap())
-        // What was asked for and by which program is not written down for these captures.
-        .filter(|row: &Value| row["kind"] != "http_uri" && row["kind"] != "http_user_agent")
+        // What was asked for, by which program, and what certificates say is not written down for these captures.
+        .filter(|row: &Value| {
+            let kind = row["kind"].as_str().unwrap_or_default();
+            !["http_uri", "http_user_agent", "tls_cert"].contains(&kind)
+        })
         .map(|row| name(&row))
         .collect()
 }

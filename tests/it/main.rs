@@ -36,5 +36,6 @@ mod rules;
 mod schema;
 mod seeds;
 mod support;
+mod tls_servers;
 mod truth;
 mod tunnels;

@@ -108,6 +108,14 @@ fn changed_seeds_are_survived_by_every_parser() {
             avscope::protocol::starttls::fuzz_watch(*style, bytes, at);
         }
     });
+    through("tls_server_flight", 10 * CHANGES, |input| {
+        let (at, bytes) = cut(input);
+        avscope::protocol::tls::fuzz_server_flight(bytes, at);
+    });
+    through("dtls", 10 * CHANGES, |input| {
+        let (at, bytes) = cut(input);
+        avscope::protocol::dtls::fuzz_dtls(bytes, at);
+    });
     through("recognise", 20 * CHANGES, |input| {
         if let [transport, a, b, c, d, payload @ ..] = input {
             let (from, to) = (u16::from_le_bytes([*a, *b]), u16::from_le_bytes([*c, *d]));

@@ -3,13 +3,14 @@
 use super::beginnings::{Choice, Head, Place, choose};
 use super::ordered::{Ordered, Side};
 use super::{Message, Segment, coverage_of, finish, settle, unrecognised};
-use crate::flow::{Directed, FlowEntry, FlowFlags};
+use crate::flow::{Directed, FlowEntry};
 use crate::model::{AppProtocol, Coverage};
+use crate::observe::hello::conclude;
 use crate::protocol::http1::{Request, RequestStream};
 use crate::protocol::http2::Http2Client;
 use crate::protocol::socks::{self, SocksClient};
 use crate::protocol::starttls::{Style, TlsWatch, Watched, style_of};
-use crate::protocol::tls::{HelloAssembler, ServerName};
+use crate::protocol::tls::HelloAssembler;
 use crate::protocol::{Progress, dns};
 
 /// Bytes of a client that are watched for TLS to begin: it is asked for among a session's first commands, and the longest of
@@ -333,7 +334,7 @@ impl Parsers {
             Progress::Done => {
                 self.state = State::Done;
                 match self.hello.hello() {
-                    Some(hello) => conclude(entry, hello.server_name, hello.ech_offered, show),
+                    Some(hello) => conclude(entry, &hello, show),
                     None => finish(entry, Coverage::NoClientHello),
                 }
             }
@@ -466,29 +467,5 @@ impl<F: FnMut(&mut FlowEntry, Message<'_>)> Side for NameServer<'_, F> {
 
     fn reads_on(&self) -> bool {
         true
-    }
-}
-
-/// The hello was read: what it means for the flow.
-#[inline]
-pub(in crate::observe) fn conclude(
-    entry: &mut FlowEntry,
-    server_name: ServerName<'_>,
-    ech_offered: bool,
-    show: &mut impl FnMut(&mut FlowEntry, Message<'_>),
-) {
-    if ech_offered {
-        entry.flags.set(FlowFlags::ECH_OFFERED);
-    }
-    match server_name {
-        ServerName::Name(name) => {
-            entry.flags.set(FlowFlags::INSPECTED);
-            show(entry, Message::ServerName(name));
-        }
-        ServerName::Address(_) => finish(entry, Coverage::SniIsAddress),
-        ServerName::Absent | ServerName::TooLong if ech_offered => {
-            finish(entry, Coverage::EchOffered);
-        }
-        ServerName::Absent | ServerName::TooLong => finish(entry, Coverage::SniAbsent),
     }
 }

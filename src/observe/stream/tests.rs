@@ -10,6 +10,7 @@ use bytemuck::Zeroable;
 use super::ordered::GAP_SEGMENTS_MAX;
 use super::*;
 use crate::decode::{IpHeader, IpVersion, TCP, TcpHeader};
+use crate::protocol::tls::ServerName;
 
 /// A ClientHello for `example.org`, padded to be longer than a segment.
 fn hello() -> Vec<u8> {
@@ -104,7 +105,11 @@ fn show(
         payload,
         &mut |_, message| {
             shown.push(match message {
-                Message::ServerName(name) => String::from_utf8_lossy(name).into_owned(),
+                Message::Hello(hello) => match hello.server_name {
+                    ServerName::Name(name) => String::from_utf8_lossy(name).into_owned(),
+                    other => format!("{other:?}"),
+                },
+                Message::Server(..) => unreachable!("the client's side alone is read here"),
                 Message::Request(request) => format!(
                     "{} {}",
                     String::from_utf8_lossy(request.method),

@@ -6,6 +6,11 @@ use crate::model::Timestamp;
 use crate::observe::{NameId, TextKind};
 
 impl FlowFacts {
+    /// Whether two rules are about one vendor.
+    pub(in crate::pipeline) fn is_one_vendor(&self, one: RuleMatch, other: RuleMatch) -> bool {
+        self.rules.rule(one.rule).vendor == self.rules.rule(other.rule).vendor
+    }
+
     /// Keeps the name of a host, and finds the rule that knew it on that day.
     pub(in crate::pipeline) fn judge_host(
         &mut self,

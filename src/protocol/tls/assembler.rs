@@ -2,7 +2,8 @@
 
 use super::client_hello::HANDSHAKE_HEADER_LEN;
 use super::{
-    CLIENT_HELLO, ClientHello, HANDSHAKE, HELLO_BYTES_MAX, RECORD_HEADER_LEN, RECORD_LEN_MAX,
+    CLIENT_HELLO, ClientHello, HANDSHAKE, HELLO_BYTES_MAX, HelloTransport, RECORD_HEADER_LEN,
+    RECORD_LEN_MAX,
 };
 use crate::protocol::Progress;
 
@@ -72,7 +73,8 @@ impl HelloAssembler {
         if self.state != State::Done {
             return None;
         }
-        self.body().and_then(|body| ClientHello::parse(body).ok())
+        self.body()
+            .and_then(|body| ClientHello::parse(body, HelloTransport::Tcp).ok())
     }
 
     fn take_header<'a>(&mut self, bytes: &'a [u8]) -> &'a [u8] {
@@ -119,7 +121,7 @@ impl HelloAssembler {
         if kind != CLIENT_HELLO || len.is_some_and(|len| len > HELLO_BYTES_MAX) {
             self.state = State::Mismatch;
         } else if let Some(body) = self.body() {
-            self.state = if ClientHello::parse(body).is_ok() {
+            self.state = if ClientHello::parse(body, HelloTransport::Tcp).is_ok() {
                 State::Done
             } else {
                 State::Mismatch

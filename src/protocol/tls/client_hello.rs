@@ -6,11 +6,11 @@ use crate::wire::{Reader, Truncated};
 /// Handshake type and length.
 pub(super) const HANDSHAKE_HEADER_LEN: usize = 4;
 
-const SERVER_NAME: u16 = 0;
+pub(super) const SERVER_NAME: u16 = 0;
 /// `encrypted_client_hello` (RFC 9849); GREASE uses the same number.
-const ENCRYPTED_CLIENT_HELLO: u16 = 0xfe0d;
+pub(super) const ENCRYPTED_CLIENT_HELLO: u16 = 0xfe0d;
 /// `encrypted_server_name`, the draft that came before.
-const ENCRYPTED_SERVER_NAME: u16 = 0xffce;
+pub(super) const ENCRYPTED_SERVER_NAME: u16 = 0xffce;
 const HOST_NAME: u8 = 0;
 
 /// The longest server name that is taken: a domain name has at most 253 characters; longer ones are seen in tests and attacks.
@@ -29,6 +29,18 @@ pub enum ServerName<'a> {
     TooLong,
 }
 
+/// What the hello travels in; fingerprints tell it, and DTLS has a field more.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum HelloTransport {
+    /// TLS records over TCP.
+    #[default]
+    Tcp,
+    /// CRYPTO frames of QUIC.
+    Quic,
+    /// DTLS records.
+    Dtls,
+}
+
 /// A ClientHello (RFC 8446 §4.1.2).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ClientHello<'a> {
@@ -36,21 +48,50 @@ pub struct ClientHello<'a> {
     pub server_name: ServerName<'a>,
     /// Encrypted ClientHello was offered, or looks like it was: the name may be a cover.
     pub ech_offered: bool,
+    /// What it travelled in.
+    pub transport: HelloTransport,
+    /// All of it behind the handshake header; [`super::HelloDetails`] reads the rest.
+    pub(super) body: &'a [u8],
 }
 
 impl<'a> ClientHello<'a> {
+    /// Reads a whole handshake message without any record layer: four bytes of header, then the body. `None` if it is no
+    /// ClientHello, not whole, longer than [`super::HELLO_BYTES_MAX`], or damaged before a name was read. For
+    /// [`HelloTransport::Dtls`] the header is the same four bytes (RFC 6347 §4.2.2 has eight more, which the caller takes out).
+    pub fn of_message(message: &'a [u8], transport: HelloTransport) -> Option<Self> {
+        let (header, body) = message.split_first_chunk::<HANDSHAKE_HEADER_LEN>()?;
+        let [kind, l0, l1, l2] = *header;
+        let len = u32::from_be_bytes([0, l0, l1, l2]);
+        if kind != super::CLIENT_HELLO || len > super::HELLO_BYTES_MAX {
+            return None;
+        }
+        Self::parse(body.get(..len as usize)?, transport).ok()
+    }
+
+    /// Reads the body of such a message, which lies behind its header.
+    pub fn of_body(body: &'a [u8], transport: HelloTransport) -> Option<Self> {
+        let fits = body.len() <= super::HELLO_BYTES_MAX as usize;
+        fits.then(|| Self::parse(body, transport).ok()).flatten()
+    }
+
     /// Reads the body, which lies behind the handshake header.
     #[inline]
-    pub(super) fn parse(body: &'a [u8]) -> Result<Self, Truncated> {
+    pub(super) fn parse(whole: &'a [u8], transport: HelloTransport) -> Result<Self, Truncated> {
         let mut hello = Self {
             server_name: ServerName::Absent,
             ech_offered: false,
+            transport,
+            body: whole,
         };
-        let mut body = Reader::new(body);
+        let mut body = Reader::new(whole);
         // Version and random.
         body.skip(2 + 32)?;
         let session_id_len = body.u8()?;
         body.skip(usize::from(session_id_len))?;
+        if transport == HelloTransport::Dtls {
+            let cookie_len = body.u8()?;
+            body.skip(usize::from(cookie_len))?;
+        }
         let cipher_suites_len = body.u16()?;
         body.skip(usize::from(cipher_suites_len))?;
         let compression_len = body.u8()?;

@@ -1,13 +1,27 @@
 //! TLS stream bytes → the ClientHello and the server name in it (RFC 8446 §4.1.2, §5.1; RFC 6066 §3).
 
 mod assembler;
+mod certificate;
 mod client_hello;
+mod details;
+mod fingerprint;
+mod server_flight;
 
+#[cfg(test)]
+mod fingerprint_tests;
+#[cfg(test)]
+mod server_tests;
 #[cfg(test)]
 mod tests;
 
 pub use assembler::HelloAssembler;
-pub use client_hello::{ClientHello, ServerName};
+pub use certificate::{Certificate, CertificateTime, DistinguishedName, NAMES_MAX};
+pub use client_hello::{ClientHello, HelloTransport, ServerName};
+pub use details::{HelloDetails, Names, Numbers, Resumption};
+pub use fingerprint::{Fingerprinter, Ja3, Ja4};
+pub use server_flight::{
+    CERTIFICATE_BYTES_MAX, ServerFlight, ServerHello, begins_like_server, fuzz_server_flight,
+};
 
 use client_hello::HANDSHAKE_HEADER_LEN;
 
@@ -49,12 +63,17 @@ pub fn look(stream: &[u8]) -> Look<'_> {
     }
     // What lies behind the first record is not looked at: a hello that needs it is assembled.
     let fragment = fragment.get(..usize::from(record_len)).unwrap_or(fragment);
-    look_message(fragment)
+    look_at(fragment, HelloTransport::Tcp)
 }
 
 /// Looks at the beginning of a handshake without records, as QUIC has it (RFC 9001 §4).
 #[inline]
 pub fn look_message(message: &[u8]) -> Look<'_> {
+    look_at(message, HelloTransport::Quic)
+}
+
+#[inline]
+fn look_at(message: &[u8], transport: HelloTransport) -> Look<'_> {
     let Some((header, body)) = message.split_first_chunk::<HANDSHAKE_HEADER_LEN>() else {
         return if message.first().is_none_or(|kind| *kind == CLIENT_HELLO) {
             Look::Begins
@@ -69,7 +88,7 @@ pub fn look_message(message: &[u8]) -> Look<'_> {
     }
     match body.get(..len as usize) {
         None => Look::Begins,
-        Some(body) => match ClientHello::parse(body) {
+        Some(body) => match ClientHello::parse(body, transport) {
             Ok(hello) => Look::Hello(hello),
             Err(_) => Look::Other,
         },
