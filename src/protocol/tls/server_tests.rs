@@ -36,7 +36,7 @@ fn read(stream: &[u8]) -> (Progress, ServerFlight) {
 fn names(flight: &ServerFlight) -> Vec<String> {
     let certificate = Certificate::parse(flight.certificate().unwrap()).unwrap();
     let names = certificate.names().map(String::from_utf8_lossy);
-    names.map(|name| name.into_owned()).collect()
+    names.map(std::borrow::Cow::into_owned).collect()
 }
 
 #[test]
