@@ -8,7 +8,7 @@ use super::hello::{conclude_name, finish, settle};
 use crate::flow::{Directed, FlowEntry, FlowFlags};
 use crate::model::{AppProtocol, Coverage};
 use crate::protocol::quic::{Client, Look, Opener, Taken, Version, may_be_first};
-use crate::protocol::tls::ServerName;
+use crate::protocol::tls::{ClientHello, ServerName};
 
 /// Datagrams without anything that could be opened that are looked at in a flow: 0-RTT packets, and what the server sends, may come
 /// before the hello.
@@ -75,6 +75,15 @@ pub struct QuicFlow {
     pub may_be_swapped: bool,
 }
 
+/// What a client said first.
+#[derive(Clone, Copy, Debug)]
+pub enum QuicHello<'a> {
+    /// A hello of TLS.
+    Tls(&'a ClientHello<'a>),
+    /// The server name in a hello of Google's own handshake.
+    Google(&'a [u8]),
+}
+
 /// A datagram of a flow.
 #[derive(Clone, Copy, Debug)]
 pub struct Datagram<'a> {
@@ -115,14 +124,14 @@ impl QuicReader {
         self.fresh.take(&mut self.opener, payload, room).opened > 0
     }
 
-    /// Takes a datagram of a QUIC flow that is not [`FlowFlags::INSPECTED`]; `show` is given the server name and the version. Why
-    /// there is none, the flow's coverage says.
+    /// Takes a datagram of a QUIC flow that is not [`FlowFlags::INSPECTED`]; `show` is given the hello and the version. Why there is
+    /// none, the flow's coverage says.
     pub fn datagram(
         &mut self,
         entry: &mut FlowEntry,
         flow: &mut QuicFlow,
         datagram: &Datagram<'_>,
-        show: &mut impl FnMut(&mut FlowEntry, &[u8], Version),
+        show: &mut impl FnMut(&mut FlowEntry, QuicHello<'_>, Version),
     ) {
         match flow.place {
             Some(number) => self.go_on(entry, flow, number, datagram, show),
@@ -146,7 +155,7 @@ impl QuicReader {
         entry: &mut FlowEntry,
         flow: &mut QuicFlow,
         datagram: &Datagram<'_>,
-        show: &mut impl FnMut(&mut FlowEntry, &[u8], Version),
+        show: &mut impl FnMut(&mut FlowEntry, QuicHello<'_>, Version),
     ) {
         let room = self.room(0);
         self.fresh.reset();
@@ -191,7 +200,7 @@ impl QuicReader {
         flow: &mut QuicFlow,
         number: u32,
         datagram: &Datagram<'_>,
-        show: &mut impl FnMut(&mut FlowEntry, &[u8], Version),
+        show: &mut impl FnMut(&mut FlowEntry, QuicHello<'_>, Version),
     ) {
         let held_bytes = self.held_bytes;
         let Some(waiting) = self.waiting.get_mut(number) else {
@@ -248,20 +257,20 @@ impl QuicReader {
 fn decide(
     entry: &mut FlowEntry,
     client: &Client,
-    show: &mut impl FnMut(&mut FlowEntry, &[u8], Version),
+    show: &mut impl FnMut(&mut FlowEntry, QuicHello<'_>, Version),
 ) -> bool {
     entry.set_app_protocol(AppProtocol::Quic);
     match client.look() {
         Look::Begins => return false,
         Look::Other => finish(entry, Coverage::NoClientHello),
-        Look::Hello {
-            server_name,
-            ech_offered,
-        } => {
-            let version = client.version();
-            conclude_name(entry, server_name, ech_offered);
+        Look::Hello(hello) => {
+            conclude_name(entry, hello.server_name, hello.ech_offered);
+            show(entry, QuicHello::Tls(&hello), client.version());
+        }
+        Look::GoogleHello(server_name) => {
+            conclude_name(entry, server_name, false);
             if let ServerName::Name(name) = server_name {
-                show(entry, name, version);
+                show(entry, QuicHello::Google(name), client.version());
             }
         }
     }

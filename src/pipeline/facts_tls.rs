@@ -22,7 +22,7 @@ use crate::attribute::RuleMatch;
 use crate::decode::{TcpFlags, TcpHeader};
 use crate::flow::{Directed, FlowEntry, FlowFlags};
 use crate::model::{AppProtocol, Coverage, EvidenceKind, Timestamp};
-use crate::observe::{DtlsReader, ServerPlace, ServerReader};
+use crate::observe::{DtlsReader, ServerPlace, ServerReader, TextKind};
 use crate::protocol::tls::{
     Certificate, CertificateTime, ClientHello, DistinguishedName, Fingerprinter, HelloDetails,
     HelloTransport, ServerFlight, ServerName,
@@ -47,8 +47,10 @@ impl Telling<'_> {
             HelloTransport::Dtls => (EvidenceKind::DtlsSni, AppProtocol::Dtls),
         };
         let first = self.events.facts_begin();
-        if let ServerName::Name(name) = hello.server_name {
-            self.server_name(entry, kind, name);
+        match hello.server_name {
+            ServerName::Name(name) => self.server_name(entry, kind, name),
+            ServerName::Address(text) => self.server_address(entry, kind, text),
+            ServerName::Absent | ServerName::TooLong => {}
         }
         let tls = if self.facts.hello_details {
             let details = HelloDetails::of(*hello);
@@ -72,6 +74,22 @@ impl Telling<'_> {
         self.server_name(entry, kind, name);
         let texts = [TextRef::default(); 2];
         self.observed_with(entry, protocol, texts, first, ListRef::default());
+    }
+
+    /// An address in place of a name is told; it says no more than the address does, and the flow's bucket says that.
+    fn server_address(&mut self, entry: &mut FlowEntry, kind: EvidenceKind, text: &[u8]) {
+        let sighting = Sighting {
+            kind,
+            name: self.facts.names.refer(TextKind::Host, text, |_| None),
+            rule: None,
+            frame: self.frame(),
+            ech_offered: entry.flags.has(FlowFlags::ECH_OFFERED),
+            ambiguous: false,
+            next: None,
+        };
+        let text = self.events.keep_text(text);
+        self.events.push_fact(sighting.evidence(text));
+        self.facts.sight(entry, sighting);
     }
 
     fn server_name(&mut self, entry: &mut FlowEntry, kind: EvidenceKind, name: &[u8]) {

@@ -93,7 +93,8 @@ struct Icmp {
 struct Quic<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     version: Option<String>,
-    sni: Cow<'a, str>,
+    #[serde(flatten)]
+    hello: Tls<'a>,
 }
 
 #[derive(Serialize)]
@@ -337,10 +338,15 @@ impl<W: Write> EventWriter<W> {
             AppProtocol::Quic => (
                 "quic",
                 None,
-                value(&[EvidenceKind::QuicSni]).map(|sni| Quic {
-                    version: observed.quic_version.map(quic_version),
-                    sni,
-                }),
+                {
+                    let (hello, more) =
+                        tls::observed(value(&[EvidenceKind::QuicSni]), observed, run);
+                    client_hello = more;
+                    Some(Quic {
+                        version: observed.quic_version.map(quic_version),
+                        hello,
+                    })
+                },
                 None,
             ),
             _ => {
@@ -463,7 +469,10 @@ impl<W: Write> EventWriter<W> {
             icmp: icmp(record),
             app_proto: record.app_protocol.map(AppProtocol::as_str),
             tls: tls::reported(sni, reported.server),
-            quic: shown(EvidenceKind::QuicSni).map(|sni| Quic { version: None, sni }),
+            quic: shown(EvidenceKind::QuicSni).map(|sni| Quic {
+                version: None,
+                hello: tls::named(sni),
+            }),
             flow: Some(Flow {
                 pkts_toserver,
                 pkts_toclient,

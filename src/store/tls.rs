@@ -82,6 +82,14 @@ pub(super) fn observed<'a>(
     }
 }
 
+/// A name alone.
+pub(super) fn named(sni: Cow<'_, str>) -> Tls<'_> {
+    Tls {
+        sni: Some(sni),
+        ..Tls::default()
+    }
+}
+
 /// What a flow's record says: the name, and what the server chose; `None` where there is neither.
 pub(super) fn reported(sni: Option<Cow<'_, str>>, server: ServerSeen) -> Option<Tls<'_>> {
     (sni.is_some() || server != ServerSeen::default()).then(|| Tls {

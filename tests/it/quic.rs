@@ -46,7 +46,7 @@ fn names(run: &Run) -> BTreeSet<String> {
     let lines = lines_of(run, "quic");
     lines
         .iter()
-        .map(|line| line["quic"]["sni"].as_str().unwrap().to_owned())
+        .filter_map(|line| Some(line["quic"]["sni"].as_str()?.to_owned()))
         .collect()
 }
 
@@ -81,6 +81,7 @@ fn every_connection_shows_what_its_client_asked_for_or_why_not() {
             assert_eq!(line["quic"]["sni"], case["name"]);
             assert_eq!(line["quic"]["version"], case["version"], "{case}");
             assert_eq!(line["app_proto"], "quic");
+            assert_fingerprint(line);
             assert_eq!(line["avscope"]["evidence"][0]["kind"], "quic_sni");
             let [flow] = flows.as_slice() else {
                 panic!("{case}: {flows:?}")
@@ -93,7 +94,13 @@ fn every_connection_shows_what_its_client_asked_for_or_why_not() {
             };
             assert_eq!(flow["avscope"]["coverage"], bucket, "{flow}");
         } else {
-            assert_eq!(told, Vec::<Value>::new(), "{case}");
+            // A hello without a name is told all the same.
+            let hellos = usize::from(case["case"] == "no-name");
+            assert_eq!(told.len(), hellos, "{case}");
+            assert!(
+                told.iter().all(|line| line["quic"]["sni"].is_null()),
+                "{case}"
+            );
         }
     }
     // Where only the server was seen, it began.
@@ -108,6 +115,21 @@ fn every_connection_shows_what_its_client_asked_for_or_why_not() {
     }
     assert!(counter(&run, "initials_undecryptable") > 0);
     assert!(counter(&run, "hellos_reassembled") >= 4);
+}
+
+/// The client speaks TLS 1.3, gives a name and offers one protocol, `hq-interop`, perhaps behind one that is long.
+fn assert_fingerprint(line: &Value) {
+    let ja4 = line["quic"]["ja4"].as_str().unwrap();
+    assert!(ja4.starts_with("q13d"), "{line}");
+    let alpns = line["quic"]["client_alpns"].as_array().unwrap();
+    assert!(alpns.iter().any(|alpn| alpn == "hq-interop"), "{line}");
+    if alpns.len() == 1 {
+        assert_eq!(&ja4[8..10], "hp", "{line}");
+    }
+    assert_eq!(
+        line["avscope"]["client_hello"]["versions"][0], "TLS 1.3",
+        "{line}"
+    );
 }
 
 #[test]

@@ -1,9 +1,11 @@
 //! What the datagrams of QUIC flows show.
 
+use super::super::encrypted_dns::Signs;
 use super::Telling;
 use crate::flow::{Counters, FlowEntry};
 use crate::model::{AppProtocol, EvidenceKind};
-use crate::observe::{Datagram, QuicFlow, QuicReader};
+use crate::observe::{Datagram, QuicFlow, QuicHello, QuicReader};
+use crate::protocol::tls::HelloDetails;
 
 impl Telling<'_> {
     /// A datagram of a QUIC flow: the server name that it completes is judged, kept and told.
@@ -18,9 +20,24 @@ impl Telling<'_> {
             place: detail.quic,
             may_be_swapped: detail.reported == Counters::default(),
         };
-        quic.datagram(entry, &mut flow, datagram, &mut |entry, name, version| {
+        quic.datagram(entry, &mut flow, datagram, &mut |entry, hello, version| {
             self.quic_version = Some(version.0);
-            self.named_server(entry, AppProtocol::Quic, EvidenceKind::QuicSni, name);
+            match hello {
+                QuicHello::Tls(hello) => {
+                    // Opening the packet cost many times more than this walk.
+                    for alpn in HelloDetails::of(*hello).alpn.iter() {
+                        let signs = Signs {
+                            alpn: Some(alpn),
+                            ..Signs::default()
+                        };
+                        signs.note(entry, self.facts.resolvers);
+                    }
+                    self.hello(entry, hello);
+                }
+                QuicHello::Google(name) => {
+                    self.named_server(entry, AppProtocol::Quic, EvidenceKind::QuicSni, name);
+                }
+            }
         });
         if flow.place != detail.quic {
             self.facts.keep(entry, |detail| detail.quic = flow.place);

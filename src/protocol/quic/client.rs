@@ -9,7 +9,7 @@ use super::google::{self, ClearPacket};
 use super::header::{LongPacket, Protected, is_long};
 use super::keys::{ClientKeys, Salts};
 use super::version::{Scheme, Version};
-use crate::protocol::tls::{self, ServerName};
+use crate::protocol::tls::{self, ClientHello, ServerName};
 
 /// Packets that are looked at in one datagram: an Initial, a Handshake and a 0-RTT packet are usual.
 const PACKETS_MAX: usize = 8;
@@ -38,12 +38,9 @@ pub struct Taken {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Look<'a> {
     /// The hello.
-    Hello {
-        /// The server that the client wants.
-        server_name: ServerName<'a>,
-        /// Encrypted ClientHello was offered, or looks like it was.
-        ech_offered: bool,
-    },
+    Hello(ClientHello<'a>),
+    /// A hello of Google's own handshake, and the server that the client wants.
+    GoogleHello(ServerName<'a>),
     /// Part of it has not come yet.
     Begins,
     /// It begins with something else.
@@ -153,19 +150,13 @@ impl Client {
         let message = self.crypto.beginning();
         if self.google_handshake {
             match google::look(message) {
-                google::Look::Hello(server_name) => Look::Hello {
-                    server_name,
-                    ech_offered: false,
-                },
+                google::Look::Hello(server_name) => Look::GoogleHello(server_name),
                 google::Look::Begins => Look::Begins,
                 google::Look::Other => Look::Other,
             }
         } else {
             match tls::look_message(message) {
-                tls::Look::Hello(hello) => Look::Hello {
-                    server_name: hello.server_name,
-                    ech_offered: hello.ech_offered,
-                },
+                tls::Look::Hello(hello) => Look::Hello(hello),
                 tls::Look::Begins => Look::Begins,
                 tls::Look::Other => Look::Other,
             }

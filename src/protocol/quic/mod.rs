@@ -41,11 +41,12 @@ pub fn fuzz_datagrams(input: &[u8]) {
         let _ = may_be_first(datagram);
         let taken = client.take(&mut opener, datagram, usize::MAX);
         assert!(taken.opened <= 8 && client.held_bytes() <= CryptoStream::BYTES_MAX as usize);
-        if let Look::Hello {
-            server_name: crate::protocol::tls::ServerName::Name(name),
-            ..
-        } = client.look()
-        {
+        let server_name = match client.look() {
+            Look::Hello(hello) => hello.server_name,
+            Look::GoogleHello(name) => name,
+            Look::Begins | Look::Other => continue,
+        };
+        if let crate::protocol::tls::ServerName::Name(name) = server_name {
             assert!(!name.is_empty() && name.len() <= 255);
         }
     }

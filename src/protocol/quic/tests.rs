@@ -13,7 +13,7 @@ use super::header::LongPacket;
 use super::keys::{ClientKeys, Salts};
 use super::version::Scheme;
 use super::*;
-use crate::protocol::tls::ServerName;
+use crate::protocol::tls::{ClientHello, ServerName};
 
 /// [RFC 9001 §A.2]
 const RFC_9001: &str = include_str!("vectors/rfc9001-a2.hex");
@@ -114,10 +114,11 @@ fn read(datagrams: &[Vec<u8>]) -> (Option<String>, Vec<Taken>) {
 
 fn name_of(client: &Client) -> Option<String> {
     match client.look() {
-        Look::Hello {
+        Look::GoogleHello(ServerName::Name(name))
+        | Look::Hello(ClientHello {
             server_name: ServerName::Name(name),
             ..
-        } => Some(String::from_utf8(name.to_vec()).unwrap()),
+        }) => Some(String::from_utf8(name.to_vec()).unwrap()),
         _ => None,
     }
 }
