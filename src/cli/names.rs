@@ -18,9 +18,9 @@ use crate::store::{NameRow, Names};
 #[derive(Debug, Args)]
 #[command(
     after_help = "Examples:\n  avscope names office.pcap\n  avscope names --format json office.pcap | jq -r .name | sort -u\n\n\
-    Kinds read: tls_sni of TLS ClientHellos over TCP; http_host, http_uri, http_user_agent and http_connect of plain HTTP requests;\n\
-    socks of requests to SOCKS proxies;\n\
-    dns_query over UDP and TCP, mdns_query, llmnr_query.\n\
+    Kinds read: tls_sni, quic_sni and dtls_sni of ClientHellos, also inside proxies and behind STARTTLS; tls_cert of servers;\n\
+    http_host, http_uri, http_user_agent and http_connect of plain HTTP/1 and HTTP/2 requests; socks of requests to SOCKS proxies;\n\
+    dns_query over UDP and TCP, mdns_query, llmnr_query, nbns_query. All of them inside tunnels and fragments too.\n\
     Exit code: 0 if all input was read, 4 if part of it could not be read, 1 if none could."
 )]
 pub struct NamesArgs {

@@ -13,6 +13,7 @@ use crate::flow::{Delivery, Directed, FlowEntry, FlowFlags, StreamLimits};
 use crate::model::{AppProtocol, Carries, Coverage, Timestamp};
 use crate::protocol::dns;
 use crate::protocol::http1::{self, Request};
+use crate::protocol::proxy_header;
 use crate::protocol::recognise::{Transport, looks_random, recognise};
 use crate::protocol::socks;
 use crate::protocol::starttls::{self, style_of};
@@ -339,6 +340,22 @@ impl StreamReader {
         segment: Segment<'_>,
         show: &mut impl FnMut(&mut FlowEntry, Message<'_>),
     ) {
+        let len = proxy_header::headers_len(segment.payload);
+        if len > 0 {
+            // Load balancers' words about their client; the client's own begins behind them.
+            let behind = segment.payload.get(len..).unwrap_or_default();
+            let sequence = segment.sequence.wrapping_add(len as u32);
+            entry.stream_start = sequence;
+            if behind.is_empty() {
+                return;
+            }
+            let segment = Segment {
+                sequence,
+                payload: behind,
+                ..segment
+            };
+            return self.beginning(entry, place, segment, show);
+        }
         let is_request = http1::begins_like_request(segment.payload);
         if is_request || segment.is_dns_port() && dns::looks_like_stream(segment.payload) {
             return self.open(entry, place, segment, show);

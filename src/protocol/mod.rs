@@ -16,6 +16,7 @@ mod host;
 pub mod http1;
 pub mod http2;
 pub mod nbns;
+pub mod proxy_header;
 pub mod quic;
 pub mod recognise;
 mod short_text;

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::Value;
 
-use super::frames::{BEGIN, Connection, Frame, SECOND, frames_of, lines_of, run_frames};
+use super::frames::{BEGIN, Connection, Frame, SECOND, frames_of, hello, lines_of, run_frames};
 use super::support::{Run, Way, expected, pcaps};
 
 const CAPTURE: &str = "proxies.pcap";
@@ -306,4 +306,48 @@ fn a_websocket_ends_the_reading_of_requests() {
         .map(|line| line["http"]["hostname"].clone())
         .collect();
     assert_eq!(hosts, ["chat.example"]);
+}
+
+/// What a load balancer says first takes nothing from its client; what it looks like is no header does.
+#[test]
+fn behind_the_header_of_a_load_balancer_the_client_is_read() {
+    let text = b"PROXY TCP4 192.0.2.1 192.0.2.2 40000 443\r\n".to_vec();
+    let mut binary = b"\r\n\r\n\0\r\nQUIT\n".to_vec();
+    binary.extend([
+        0x21, 0x11, 0, 12, 192, 0, 2, 1, 192, 0, 2, 2, 0x9c, 0x40, 0x01, 0xbb,
+    ]);
+    let server = ([203, 0, 113, 94], 8443);
+    for header in [text, binary] {
+        for (client, kind) in [
+            (hello("a.example", false), "TlsSni"),
+            (
+                b"GET / HTTP/1.1\r\nHost: a.example\r\n\r\n".to_vec(),
+                "HttpHost",
+            ),
+        ] {
+            let stream = [header.clone(), client.clone()].concat();
+            // In one segment, the header alone, and the rest in pieces behind a first that holds the header.
+            for first in [stream.len(), header.len(), header.len() + 7] {
+                let mut connection = Connection::open(BEGIN, (CLIENT, 40_002), server);
+                connection.ask(&stream[..first], 1400);
+                connection.ask(&stream[first..], 20);
+                let run = run_frames(connection.close(), &Way::default());
+                let names: Vec<_> = run
+                    .names
+                    .iter()
+                    .filter(|row| row.contains("a.example"))
+                    .collect();
+                assert!(
+                    names.iter().any(|row| row.contains(kind)),
+                    "{kind} {first}: {:?}",
+                    run.names
+                );
+                let flow = &lines_of(&run, "flow")[0];
+                assert_eq!(
+                    flow["avscope"]["coverage"], "named_not_security",
+                    "{kind} {first}"
+                );
+            }
+        }
+    }
 }
