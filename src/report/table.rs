@@ -283,7 +283,7 @@ fn coverage(summary: &Summary, style: Style, out: &mut dyn Write) -> std::io::Re
         &["outbound", "flows", "sent", "received", "share of bytes"],
     );
     let mut add = |name: String, traffic: Traffic| {
-        if traffic.packets > 0 {
+        if traffic.packets > 0 || traffic.bytes() > 0 {
             table.add_row(vec![
                 Cell::new(name),
                 Cell::new(traffic.flows).set_alignment(CellAlignment::Right),
@@ -305,7 +305,7 @@ fn coverage(summary: &Summary, style: Style, out: &mut dyn Write) -> std::io::Re
         .filter(|bucket| **bucket != Coverage::Attributed)
     {
         let prefix = match bucket {
-            Coverage::NamedNotSecurity | Coverage::NameService => "",
+            Coverage::NamedNotSecurity | Coverage::NameService | Coverage::TunnelOverhead => "",
             _ => "unattributed: ",
         };
         add(

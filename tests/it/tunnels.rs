@@ -184,3 +184,21 @@ impl avscope::pipeline::EventSink for Nobody {
         Ok(())
     }
 }
+
+/// What the tunnels take is in no packet of its own, and stands in the table all the same: its rows add up.
+#[test]
+fn the_table_lists_what_the_tunnels_take() {
+    let capture = pcaps().join("tunnels.pcap");
+    let output = avscope().arg("replay").arg(&capture).output().unwrap();
+    let table = String::from_utf8(output.stdout).unwrap();
+    let rows = table.lines().filter(|line| line.ends_with(" % "));
+    let shares: Vec<(bool, f64)> = rows
+        .map(|line| {
+            let share = line.trim_end_matches(" % ").rsplit(' ').next().unwrap();
+            (line.contains("all outbound"), share.parse().unwrap())
+        })
+        .collect();
+    let sum: f64 = shares.iter().filter(|row| !row.0).map(|row| row.1).sum();
+    assert!(table.contains(" tunnel_overhead "), "{table}");
+    assert!((sum - 100.0).abs() < 0.3, "{sum}: {table}");
+}
