@@ -4,7 +4,10 @@ CARGO ?= cargo
 # What tests and checks use beside Rust, gcc and make, by their names in apt.
 APT_TEST := tshark mmdb-bin prometheus
 # What recording the captures anew uses on top of it.
-APT_CAPTURES := tcpdump iproute2 curl openssl python3 bind9-dnsutils dnsmasq-base tinyproxy-bin
+APT_CAPTURES := tcpdump iproute2 curl openssl python3 bind9 bind9-dnsutils dnsmasq-base tinyproxy-bin microsocks \
+	nghttp2 samba-common-bin udhcpc isc-dhcp-client
+# And from PyPI: real clients and servers of QUIC.
+PIP_CAPTURES := aioquic
 # What the benches compare with.
 APT_BENCH := tcpdump tshark valgrind
 
@@ -45,6 +48,7 @@ deps:
 
 deps-captures:
 	@.ci/deps $(APT_CAPTURES)
+	@python3 -c 'import $(PIP_CAPTURES)' 2>/dev/null || { echo "installing from PyPI: $(PIP_CAPTURES)"; python3 -m pip install --quiet $(PIP_CAPTURES); }
 
 deps-bench:
 	@.ci/deps $(APT_BENCH)
