@@ -5,7 +5,7 @@ CARGO ?= cargo
 APT_TEST := tshark mmdb-bin prometheus
 # What recording the captures anew uses on top of it.
 APT_CAPTURES := tcpdump iproute2 curl openssl python3 bind9 bind9-dnsutils dnsmasq-base tinyproxy-bin microsocks \
-	nghttp2 samba-common-bin udhcpc isc-dhcp-client
+	nghttp2-client nghttp2-server samba-common-bin udhcpc isc-dhcp-client
 # And from PyPI: real clients and servers of QUIC.
 PIP_CAPTURES := aioquic
 # What the benches compare with.
