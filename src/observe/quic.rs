@@ -79,7 +79,7 @@ pub struct QuicFlow {
     pub place: Option<u32>,
     /// Whether nothing was told of it yet but that it began: then its sides can still be taken the other way round.
     pub may_be_swapped: bool,
-    /// How its connection began, once nothing more is read of it.
+    /// How its connection began.
     pub opening: Opening,
 }
 

@@ -300,10 +300,11 @@ impl Shard {
         let Some(entry) = self.flows.entry_mut(number) else {
             return;
         };
-        let is_read = entry.flags.has(FlowFlags::INSPECTED)
-            && matches!(entry.app_protocol(), None | Some(AppProtocol::Quic));
+        if !matches!(entry.app_protocol(), None | Some(AppProtocol::Quic)) {
+            return;
+        }
         let (facts, quic) = (&mut self.facts, &mut self.readers.quic);
-        if !is_read || !facts.another_begins(quic, entry, task.sender, payload) {
+        if !facts.another_begins(quic, entry, task.sender, payload) {
             return;
         }
         let key = EventKey {

@@ -381,6 +381,19 @@ fn name_of(case: &str) -> String {
 }
 
 #[test]
+fn a_connection_behind_one_whose_hello_never_came_whole_is_a_flow_of_its_own() {
+    let vendor = frames_of_case("vendor");
+    let large = frames_of_case("large");
+    let frames = on_one_port(large[..1].iter().chain(&vendor));
+    let (first, second) = (ip_bytes(&frames[..1]), ip_bytes(&frames[1..]));
+    let run = run_frames(frames, &every_packet());
+    let mut flows = flows_by_name(&run);
+    flows.sort();
+    assert_eq!(flows, [(String::new(), first), (name_of("vendor"), second)]);
+    assert!(coverage(&run).contains(&"lost".to_owned()));
+}
+
+#[test]
 fn what_is_repeated_or_comes_behind_retry_and_negotiation_stays_in_its_flow() {
     for case in [
         "version-1",

@@ -8,7 +8,7 @@
 use xxhash_rust::xxh3::xxh3_64;
 
 use super::QuicReader;
-use crate::flow::{FlowEntry, Side};
+use crate::flow::{FlowEntry, FlowFlags, Side};
 use crate::protocol::quic::{Client, INITIAL_DATAGRAM_MIN, Look, Version, first_connection_id};
 use crate::protocol::tls::ServerName;
 
@@ -83,6 +83,10 @@ impl QuicReader {
         sender: Side,
         payload: &[u8],
     ) -> bool {
+        // Where nothing was opened yet, it is read as the first of its flow as long as there is hope for one.
+        if opening.ids.is_none() && !entry.flags.has(FlowFlags::INSPECTED) {
+            return false;
+        }
         // Where a packet was opened, it is known who the client is.
         if opening.ids.is_some() && entry.initiator() != sender {
             return false;

@@ -50,7 +50,7 @@ impl Telling<'_> {
 }
 
 impl FlowFacts {
-    /// Whether a datagram begins another connection than that of its flow, of which nothing more is read.
+    /// Whether a datagram begins another connection than that of its flow.
     pub fn another_begins(
         &mut self,
         quic: &mut QuicReader,
