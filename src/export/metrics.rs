@@ -307,6 +307,7 @@ fn flows(summary: &Summary, samples: &mut Samples) {
         ("refused_hello", quic.refused_hellos),
         ("refused_piece", quic.refused_pieces),
         ("given_up", quic.given_up),
+        ("untried", quic.untried),
     ] {
         samples.add("avscope_quic_total", &[outcome], count);
     }

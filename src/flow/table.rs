@@ -111,6 +111,16 @@ impl FlowTable {
         self.entries.get_mut(number as usize)
     }
 
+    /// The number of the flow with this key.
+    #[inline]
+    pub fn find(&self, key: &FlowKey, hash: u64) -> Option<u32> {
+        self.index.find(hash, |number| {
+            self.entries
+                .get(number as usize)
+                .is_some_and(|entry| entry.key == *key)
+        })
+    }
+
     /// The number that the flow with this hash most likely has; a hint for [`Self::touch`].
     #[inline]
     pub fn likely(&self, hash: u64) -> u32 {
@@ -212,13 +222,7 @@ impl FlowTable {
         seq: u64,
         ended: &mut impl FnMut(&mut FlowEntry, FlowEndReason),
     ) -> Update {
-        let entries = &self.entries;
-        let found = self.index.find(hash, |number| {
-            entries
-                .get(number as usize)
-                .is_some_and(|entry| entry.key == *key)
-        });
-        let (number, opened) = match found {
+        let (number, opened) = match self.find(key, hash) {
             Some(number) if !self.is_new_connection(number, sender, packet) => (number, false),
             Some(number) => {
                 if let Some(entry) = self.entries.get_mut(number as usize) {

@@ -22,7 +22,9 @@ mod stream;
 pub use dns::{Arrival, DnsCounters, DnsReader, QuestionLimits, SeenFrame, Transaction};
 pub use dtls::{DtlsCounters, DtlsLimits, DtlsReader};
 pub use names::{NameId, NamePool, TextKind};
-pub use quic::{Datagram, QuicCounters, QuicFlow, QuicHello, QuicLimits, QuicReader};
+pub use quic::{
+    Datagram, Opening, QuicCounters, QuicFlow, QuicHello, QuicLimits, QuicReader, may_begin_another,
+};
 pub use server::{ServerCounters, ServerLimits, ServerPlace, ServerReader, may_turn_to_tls};
 pub use slab::Slab;
 pub use stream::{

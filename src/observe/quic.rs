@@ -3,12 +3,16 @@
 //! Most hellos come in one datagram and need no place; others wait in one until they are whole. A flow is a pair of addresses and
 //! ports: what a client says after it moved to another address is another flow, and its hello is not repeated there.
 
+mod opening;
+
 use super::Slab;
 use super::hello::{conclude_name, finish, settle};
 use crate::flow::{Directed, FlowEntry, FlowFlags};
 use crate::model::{AppProtocol, Coverage};
 use crate::protocol::quic::{Client, Look, Opener, Taken, Version, may_be_first};
 use crate::protocol::tls::{ClientHello, ServerName};
+
+pub use opening::{Opening, may_begin_another};
 
 /// Datagrams without anything that could be opened that are looked at in a flow: 0-RTT packets, and what the server sends, may come
 /// before the hello.
@@ -45,6 +49,8 @@ pub struct QuicCounters {
     /// Given up: a part of the hello never came while the flow went on, or it took more than
     /// [`QuicLimits::initials_per_flow_max`].
     pub given_up: u64,
+    /// Datagrams that may have begun another connection between the same ports, and were not tried any more.
+    pub untried: u64,
 }
 
 /// A hello that waits for the rest of it.
@@ -73,6 +79,8 @@ pub struct QuicFlow {
     pub place: Option<u32>,
     /// Whether nothing was told of it yet but that it began: then its sides can still be taken the other way round.
     pub may_be_swapped: bool,
+    /// How its connection began.
+    pub opening: Opening,
 }
 
 /// What a client said first.
@@ -174,6 +182,7 @@ impl QuicReader {
             }
             entry.swap_sides();
         }
+        flow.opening.learn(&self.fresh);
         if decide(entry, &self.fresh, show) {
             return;
         }
@@ -216,6 +225,9 @@ impl QuicReader {
                 .take(&mut self.opener, datagram.payload, room);
             waiting.initials = waiting.initials.saturating_add(u16::from(taken.opened));
             self.held_bytes = others.saturating_add(waiting.client.held_bytes());
+        }
+        if taken.opened > 0 {
+            flow.opening.learn(&waiting.client);
         }
         let is_done = taken.opened > 0 && decide(entry, &waiting.client, show);
         let is_too_much = waiting.initials >= self.limits.initials_per_flow_max;

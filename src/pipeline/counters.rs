@@ -147,6 +147,7 @@ impl std::ops::AddAssign<&ShardCounters> for ShardCounters {
         sum.refused_hellos += more.refused_hellos;
         sum.refused_pieces += more.refused_pieces;
         sum.given_up += more.given_up;
+        sum.untried += more.untried;
         let (sum, more) = (&mut self.dns, &other.dns);
         sum.questions += more.questions;
         sum.unsolicited += more.unsolicited;

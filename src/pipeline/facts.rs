@@ -31,7 +31,7 @@ use crate::flow::{
     Counters, FlowEndReason, FlowEntry, FlowFlags, FlowId, FlowRecord, HomeNetworks,
 };
 use crate::model::{AppProtocol, Coverage, EvidenceKind};
-use crate::observe::{DnsReader, Message, NameId, NamePool, ServerPlace, Slab, TextKind};
+use crate::observe::{DnsReader, Message, NameId, NamePool, Opening, ServerPlace, Slab, TextKind};
 use crate::protocol::http1::{Host, Request};
 use crate::protocol::tls::Fingerprinter;
 
@@ -67,6 +67,8 @@ pub(super) struct Detail {
     pub questions: Option<u32>,
     /// Place where its QUIC hello waits for the rest of it.
     quic: Option<u32>,
+    /// How its QUIC connection began.
+    quic_opening: Opening,
     /// Where the reading of its server stands.
     pub(super) server_place: ServerPlace,
     /// What its server chose.

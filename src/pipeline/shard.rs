@@ -20,8 +20,8 @@ use crate::flow::{
 use crate::model::{AppProtocol, Coverage, Tick, Timestamp};
 use crate::observe::{
     Datagram, DnsReader, DtlsLimits, DtlsReader, HandshakeLimits, QuestionLimits, QuicLimits,
-    QuicReader, ServerLimits, ServerReader, StreamReader, coverage_of, may_turn_to_tls,
-    unrecognised,
+    QuicReader, ServerLimits, ServerReader, StreamReader, coverage_of, may_begin_another,
+    may_turn_to_tls, unrecognised,
 };
 use crate::protocol::recognise::{Transport, recognise};
 
@@ -176,7 +176,10 @@ impl Shard {
         {
             return;
         }
-        // Flow: the packet is counted to its flow.
+        // Flow: the packet is counted to its flow, unless it begins another between the same ports.
+        if task.key.protocol() == UDP && may_begin_another(payload) {
+            self.end_before_another(task, payload, events);
+        }
         let update = self.update(task, events);
         let Some(entry) = self.flows.entry_mut(update.number) else {
             return;
@@ -285,6 +288,34 @@ impl Shard {
         counters.dtls = self.readers.dtls.counters();
         counters.active_flows = self.flows.len() as u64;
         counters
+    }
+
+    /// A client may open one QUIC connection after another from the same port, as it may with TCP, and no packet in clear says
+    /// that one is over: its flow ends where the next begins.
+    #[cold]
+    fn end_before_another(&mut self, task: &Task, payload: &[u8], events: &mut EventRun) {
+        let Some(number) = self.flows.find(&task.key, task.hash) else {
+            return;
+        };
+        let Some(entry) = self.flows.entry_mut(number) else {
+            return;
+        };
+        if !matches!(entry.app_protocol(), None | Some(AppProtocol::Quic)) {
+            return;
+        }
+        let (facts, quic) = (&mut self.facts, &mut self.readers.quic);
+        if !facts.another_begins(quic, entry, task.sender, payload) {
+            return;
+        }
+        let key = EventKey {
+            at: task.stream_time,
+            seq: task.seq,
+            ordinal: Ordinal::Ended,
+            part: 0,
+        };
+        let reason = FlowEndReason::EndOfFlow;
+        facts.reported(&mut self.readers, entry, reason, key, events);
+        self.flows.remove(number);
     }
 
     #[inline]

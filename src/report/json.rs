@@ -151,6 +151,7 @@ struct Quic {
     refused_hellos: u64,
     refused_pieces: u64,
     given_up: u64,
+    untried: u64,
 }
 
 #[derive(Serialize)]
@@ -267,6 +268,7 @@ fn document(summary: &Summary) -> Document<'_> {
             refused_hellos: summary.shards.quic.refused_hellos,
             refused_pieces: summary.shards.quic.refused_pieces,
             given_up: summary.shards.quic.given_up,
+            untried: summary.shards.quic.untried,
         },
         tls_servers: tls_servers(summary),
         dtls_hellos: DtlsHellos {

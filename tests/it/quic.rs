@@ -6,7 +6,7 @@ use std::time::Duration;
 use avscope::pipeline::QuicSettings;
 use serde_json::Value;
 
-use super::frames::{Frame, frames_of, lines_of, run_frames};
+use super::frames::{Frame, MILLISECOND, frames_of, lines_of, run_frames};
 use super::support::{Run, Way, expected, pcaps};
 
 /// Frames of a connection of the capture.
@@ -292,5 +292,168 @@ fn where_hellos_have_no_room_the_number_of_workers_does_not_show() {
         let other = run_frames(frames.clone(), &way(workers, batch_frames));
         assert!(one.events == other.events);
         assert_eq!(one.report, other.report);
+    }
+}
+
+/// Name and bytes of every flow; the name is empty where there is none.
+fn flows_by_name(run: &Run) -> Vec<(String, u64)> {
+    lines_of(run, "flow")
+        .iter()
+        .map(|line| {
+            let bytes = ["bytes_toserver", "bytes_toclient"]
+                .iter()
+                .filter_map(|way| line["flow"][way].as_u64())
+                .sum();
+            let name = line["quic"]["sni"].as_str().unwrap_or_default().to_owned();
+            (name, bytes)
+        })
+        .collect()
+}
+
+/// Frames on one pair of ports, one millisecond between each two.
+fn on_one_port<'a>(frames: impl IntoIterator<Item = &'a Frame>) -> Vec<Frame> {
+    let moved = frames.into_iter().map(|frame| moved(frame, 51_999));
+    let mut frames: Vec<_> = moved.collect();
+    let begin = frames[0].0;
+    for (at, frame) in frames.iter_mut().enumerate() {
+        frame.0 = begin + at as u64 * MILLISECOND;
+    }
+    frames
+}
+
+/// Bytes at the IP layer.
+fn ip_bytes(frames: &[Frame]) -> u64 {
+    let lens = frames
+        .iter()
+        .map(|(_, _, bytes)| u64::from(u16::from_be_bytes([bytes[16], bytes[17]])));
+    lens.sum()
+}
+
+/// Cases of the capture whose frames go between the same addresses.
+const SEQUENCES: [&[&str]; 6] = [
+    &["vendor", "version-1"],
+    &["version-1", "vendor"],
+    &["vendor", "large", "version-2"],
+    &["large-reordered", "vendor", "retry"],
+    &["retry", "large-retry", "vendor"],
+    &["no-name", "vendor", "unknown-version", "doubled"],
+];
+
+#[test]
+fn connections_one_after_another_between_the_same_ports_are_flows_of_their_own() {
+    for cases in SEQUENCES {
+        let parts: Vec<_> = cases.iter().map(|case| frames_of_case(case)).collect();
+        // Both ends of every part are the same, so that one pair of ports is one key.
+        let ends: BTreeSet<_> = parts
+            .iter()
+            .flatten()
+            .map(|(_, _, bytes)| {
+                let mut ends = [bytes[26..30].to_vec(), bytes[30..34].to_vec()];
+                ends.sort();
+                ends
+            })
+            .collect();
+        assert_eq!(ends.len(), 1, "{cases:?}");
+        let run = run_frames(on_one_port(parts.iter().flatten()), &every_packet());
+        let wanted: Vec<_> = cases
+            .iter()
+            .zip(&parts)
+            .map(|(case, part)| match *case {
+                "no-name" => (String::new(), ip_bytes(part)),
+                case => (name_of(case), ip_bytes(part)),
+            })
+            .collect();
+        let sorted = |mut flows: Vec<(String, u64)>| {
+            flows.sort();
+            flows
+        };
+        assert_eq!(sorted(flows_by_name(&run)), sorted(wanted), "{cases:?}");
+        assert_eq!(counter(&run, "untried"), 0);
+    }
+}
+
+/// The name that the client of a case asked for.
+fn name_of(case: &str) -> String {
+    let expected = expected("quic.expected.json");
+    let cases = expected["cases"].as_array().unwrap();
+    let case = cases.iter().find(|entry| entry["case"] == case).unwrap();
+    case["name"].as_str().unwrap().to_owned()
+}
+
+#[test]
+fn a_connection_behind_one_whose_hello_never_came_whole_is_a_flow_of_its_own() {
+    let vendor = frames_of_case("vendor");
+    let large = frames_of_case("large");
+    let frames = on_one_port(large[..1].iter().chain(&vendor));
+    let (first, second) = (ip_bytes(&frames[..1]), ip_bytes(&frames[1..]));
+    let run = run_frames(frames, &every_packet());
+    let mut flows = flows_by_name(&run);
+    flows.sort();
+    assert_eq!(flows, [(String::new(), first), (name_of("vendor"), second)]);
+    assert!(coverage(&run).contains(&"lost".to_owned()));
+}
+
+#[test]
+fn what_is_repeated_or_comes_behind_retry_and_negotiation_stays_in_its_flow() {
+    for case in [
+        "version-1",
+        "compatible-versions",
+        "negotiated",
+        "negotiated-late",
+        "reserved-version",
+        "retry",
+        "retry-late",
+        "large",
+        "large-retry",
+    ] {
+        let frames = frames_of_case(case);
+        // Every frame comes once more at the end, and once more behind itself.
+        let again: Vec<_> = frames.iter().chain(&frames).collect();
+        let doubled: Vec<_> = frames.iter().flat_map(|frame| [frame, frame]).collect();
+        for order in [frames.iter().collect(), again, doubled] {
+            let frames = on_one_port(order);
+            let wanted = ip_bytes(&frames);
+            let run = run_frames(frames, &every_packet());
+            assert_eq!(flows_by_name(&run), [(name_of(case), wanted)], "{case}");
+        }
+    }
+}
+
+#[test]
+fn a_connection_that_begins_late_in_a_flow_is_seen() {
+    let vendor = frames_of_case("vendor");
+    // Packets of a connection that began before the capture: those of this one with short headers.
+    let short: Vec<_> = vendor
+        .iter()
+        .filter(|(_, _, bytes)| bytes[42] & 0x80 == 0)
+        .collect();
+    let before: Vec<_> = short.iter().copied().cycle().take(40).collect();
+    let frames = on_one_port(before.iter().copied().chain(&vendor));
+    let (earlier, later) = (ip_bytes(&frames[..40]), ip_bytes(&frames[40..]));
+    let mut flows = flows_by_name(&run_frames(frames, &every_packet()));
+    flows.sort();
+    assert_eq!(
+        flows,
+        [(String::new(), earlier), (name_of("vendor"), later)]
+    );
+}
+
+#[test]
+fn tries_for_another_connection_are_bounded() {
+    let (vendor, other) = (frames_of_case("vendor"), frames_of_case("version-1"));
+    // The other's first packet, each with another connection id, so that it does not open.
+    let damaged: Vec<_> = (1..=40u8)
+        .map(|at| {
+            let mut frame = other[0].clone();
+            frame.2[48] ^= at;
+            frame
+        })
+        .collect();
+    // The client's own answers to its server are tried, too.
+    for (tries, flows) in [(20, 2), (40, 1)] {
+        let frames = vendor.iter().chain(&damaged[..tries]).chain(&other[..1]);
+        let run = run_frames(on_one_port(frames), &every_packet());
+        assert_eq!(flows_by_name(&run).len(), flows, "{tries}");
+        assert_eq!(counter(&run, "untried") > 8, flows == 1);
     }
 }

@@ -115,6 +115,28 @@ impl Client {
         self.version
     }
 
+    /// The random bytes of its hello of TLS, as soon as they came: they are the same behind a Retry (RFC 9000 §17.2.5.3).
+    pub fn random(&self) -> Option<&[u8]> {
+        const CLIENT_HELLO: u8 = 1;
+        // Type, length and legacy version lie before them (RFC 8446 §4.1.2).
+        const RANDOM: std::ops::Range<usize> = 6..38;
+        let message = self.crypto.beginning();
+        if self.google_handshake || message.first() != Some(&CLIENT_HELLO) {
+            return None;
+        }
+        message.get(RANDOM)
+    }
+
+    /// Whether a packet with a token was opened: there may have been a Retry.
+    pub fn has_token(&self) -> bool {
+        self.has_token
+    }
+
+    /// The connection id that the keys were derived from.
+    pub fn keyed_id(&self) -> Option<&[u8]> {
+        self.keyed.as_ref().map(|keyed| keyed.id.as_bytes())
+    }
+
     /// Takes a datagram; `room` is what the handshake may hold.
     pub fn take(&mut self, opener: &mut Opener, datagram: &[u8], room: usize) -> Taken {
         let mut taken = Taken::default();

@@ -2,7 +2,7 @@
 //!
 //! Three layouts of the packet: up to Q043 a public header; Q044 to Q048 a long header whose connection ids have lengths of four
 //! bits; Q049 that of the standard. Each is followed by twelve bytes of a hash over all, which is checked: they are nobody's
-//! secret, but chance and damage do not pass.
+//! secret, but chance and damage do not pass. Up to Q033 a byte of flags lies between the hash and the first frame.
 
 use super::header::LongPacket;
 use super::version::Version;
@@ -75,7 +75,29 @@ impl<'a> ClearPacket<'a> {
     pub fn pieces(&self, each: &mut impl FnMut(u64, &[u8])) -> Result<(), Truncated> {
         /// Since this version numbers are in network order.
         const BIG_ENDIAN: u8 = 39;
-        frames(self.frames, self.number >= BIG_ENDIAN, each)
+        frames(self.bare_frames()?, self.number >= BIG_ENDIAN, each)
+    }
+
+    /// The frames behind the private flags, which the hash covers, too.
+    fn bare_frames(&self) -> Result<&'a [u8], Truncated> {
+        /// The last version that has them.
+        const PRIVATE_FLAGS: u8 = 33;
+        /// The packet belongs to a group with redundancy; a byte says where that began.
+        const IN_GROUP: u8 = 0x02;
+        /// The packet is the redundancy of its group and has no frames.
+        const REDUNDANCY: u8 = 0x04;
+        if self.number > PRIVATE_FLAGS {
+            return Ok(self.frames);
+        }
+        let mut reader = Reader::new(self.frames);
+        let flags = reader.u8()?;
+        if flags & REDUNDANCY != 0 {
+            return Err(Truncated);
+        }
+        if flags & IN_GROUP != 0 {
+            reader.skip(1)?;
+        }
+        Ok(reader.rest())
     }
 }
 

@@ -92,16 +92,23 @@ impl<'a> LongPacket<'a> {
 
 /// Whether the datagram is laid out as a client's first one of any version: enough to try known salts on it.
 pub fn may_be_first(datagram: &[u8]) -> bool {
-    datagram.len() >= INITIAL_DATAGRAM_MIN
-        && LongPacket::parse(datagram).is_ok_and(|packet| {
-            packet.version != Version::NEGOTIATION
-                && packet.packet_type <= 1
-                && packet.destination_id.len() >= FIRST_CONNECTION_ID_MIN
-                && packet.protected(true).is_ok_and(|protected| {
-                    // A number of four bytes and a tag at least; and padding fills the datagram.
-                    protected.bytes.len().saturating_sub(protected.number_at) >= 20
-                })
-        })
+    first_connection_id(datagram).is_some()
+}
+
+/// The connection id to which a datagram goes that is laid out as a client's first one of any version.
+pub fn first_connection_id(datagram: &[u8]) -> Option<&[u8]> {
+    if datagram.len() < INITIAL_DATAGRAM_MIN {
+        return None;
+    }
+    let packet = LongPacket::parse(datagram).ok()?;
+    let is_laid_out = packet.version != Version::NEGOTIATION
+        && packet.packet_type <= 1
+        && packet.destination_id.len() >= FIRST_CONNECTION_ID_MIN
+        && packet.protected(true).is_ok_and(|protected| {
+            // A number of four bytes and a tag at least; and padding fills the datagram.
+            protected.bytes.len().saturating_sub(protected.number_at) >= 20
+        });
+    is_laid_out.then_some(packet.destination_id)
 }
 
 /// A number of one, two, four or eight bytes (RFC 9000 §16).

@@ -17,7 +17,7 @@ mod tests;
 
 pub use client::{Client, Look, Opener, Taken};
 pub use crypto::CryptoStream;
-pub use header::{INITIAL_DATAGRAM_MIN, may_be_first};
+pub use header::{INITIAL_DATAGRAM_MIN, first_connection_id, may_be_first};
 pub use version::Version;
 
 /// Takes datagrams, each behind its length, in their order and the other way round: a name that both give is the same. The target

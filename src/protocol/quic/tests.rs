@@ -347,6 +347,9 @@ fn googles_hellos_in_clear_are_read_in_every_layout() {
     .concat();
     // Without it, to the end; behind a ping.
     let to_the_end = [&[7, 0x80, 1][..], &message].concat();
+    // Behind private flags; and in a group with redundancy, which began with this packet.
+    let flagged = [&[0][..], &old_stream].concat();
+    let grouped = [&[2, 0][..], &old_stream].concat();
     let framed = [&[8, 0][..], &[0x40, message.len() as u8], &message].concat();
     let q049 = [
         &b"\xc1Q049\x08abcdefgh\0\0"[..],
@@ -358,6 +361,9 @@ fn googles_hellos_in_clear_are_read_in_every_layout() {
         (&b"\x0dabcdefghQ043\x01"[..], &stream, &b"Client"[..]),
         (b"\x19abcdefghQ039\0\x01", &to_the_end, b"Client"),
         (b"\x0dabcdefghQ035\x01", &old_stream, b""),
+        (b"\x0dabcdefghQ034\x01", &old_stream, b""),
+        (b"\x0dabcdefghQ033\x01", &flagged, b""),
+        (b"\x0dabcdefghQ025\x01", &grouped, b""),
         (b"\xffQ044\x50abcdefgh\0\0\0\x01", &stream, b"Client"),
         (b"\xc3Q046\x50abcdefgh\0\0\0\x01", &stream, b"Client"),
         (b"\xc1Q048\x50abcdefgh\0\x01", &framed, b"Client"),
