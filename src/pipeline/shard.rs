@@ -176,6 +176,9 @@ impl Shard {
         {
             return;
         }
+        if task.packet.overhead > 0 {
+            self.facts.wrapped(&task.packet);
+        }
         // Flow: the packet is counted to its flow.
         let update = self.update(task, events);
         let Some(entry) = self.flows.entry_mut(update.number) else {
