@@ -3,7 +3,8 @@
 //! **Invariants**: holds at most what [`FragmentLimits`] say; which datagram gives way depends on the order of fragments and on packet
 //! time alone; nothing is allocated once buffers have grown to what the traffic needs.
 //!
-//! Where fragments of IPv4 overlap, the bytes that came first count. A datagram of IPv6 with fragments that overlap is dropped
+//! Where fragments of IPv4 overlap, the bytes that came first count, unless they are those of another first fragment: it begins
+//! another datagram, and the one that waits comes to nothing. A datagram of IPv6 with fragments that overlap is dropped
 //! (RFC 5722), unless one only repeats another (RFC 8200 §4.5).
 
 mod account;
@@ -223,7 +224,7 @@ impl Fragments {
             return Added::Taken;
         }
         let key = Key::of(fragment, scope);
-        let found = self.index.get(&key).copied();
+        let mut found = self.index.get(&key).copied();
         let print = Print {
             hash: hash(fragment, payload),
             at: now,
@@ -238,7 +239,13 @@ impl Fragments {
             .as_ref()
             .is_some_and(|slot| has_copy(&slot.prints, print.hash, now));
         let is_copy = self.finds_copies && (of_recent || of_waiting);
-        if let Some(slot) = waiting {
+        let is_another =
+            !is_copy && waiting.is_some_and(|slot| slot.begins_otherwise(fragment, payload));
+        if let Some(at) = found.filter(|_| is_another) {
+            self.end(at, DatagramOutcome::Replaced, lost);
+            found = None;
+        }
+        if let Some(slot) = found.and_then(|at| self.slots.get_mut(at as usize)) {
             if !is_copy {
                 slot.remember(print, self.limits.pieces_max);
             }
@@ -610,6 +617,23 @@ impl Slot {
             bytes: std::mem::take(&mut self.ip_bytes),
             packets: std::mem::take(&mut self.packets),
         }
+    }
+
+    /// Whether a fragment is the beginning of another datagram with the same identification: of IPv4, whose identifications
+    /// come round within seconds where much is sent.
+    fn begins_otherwise(&self, fragment: &Fragment, payload: &[u8]) -> bool {
+        if fragment.offset != 0 || fragment.ip.version != IpVersion::V4 || self.dropped {
+            return false;
+        }
+        let mut there = 0;
+        for (from, to) in &self.pieces {
+            if *from != there {
+                break;
+            }
+            there = *to;
+        }
+        let there = self.bytes.get(..there).unwrap_or_default();
+        there.iter().zip(payload).any(|(one, other)| one != other)
     }
 
     /// Copies what falls between the pieces that are there. The buffer reaches far enough.

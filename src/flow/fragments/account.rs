@@ -14,6 +14,8 @@ closed_set! {
         Overlapping = "overlapping",
         /// It gave way to others, or there was no room for its bytes.
         NoRoom = "no_room",
+        /// IPv4, and another datagram with its identification began before its rest came.
+        Replaced = "replaced",
         /// More fragments than are kept.
         TooManyPieces = "too_many_pieces",
         /// The input ended before its rest came.

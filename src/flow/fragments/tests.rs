@@ -106,15 +106,26 @@ fn ended(counters: &DatagramCounters, outcome: DatagramOutcome) -> u64 {
     counters.ended[outcome.index()]
 }
 
-/// What a map of bytes makes of the same pieces: the datagram, if it is complete; the bytes that came first count.
+/// What a map of bytes makes of the same pieces: the datagram, if it is complete; the bytes that came first count, and another
+/// beginning begins another datagram.
 #[derive(Default)]
 struct Naive {
     bytes: std::collections::BTreeMap<usize, u8>,
     len: Option<usize>,
+    seen: Vec<(usize, Vec<u8>, bool)>,
 }
 
 impl Naive {
     fn add(&mut self, offset: usize, payload: &[u8], more: bool) -> Option<Vec<u8>> {
+        let this = (offset, payload.to_vec(), more);
+        if self.seen.contains(&this) {
+            return None;
+        }
+        let beginning = (0..).map_while(|place| self.bytes.get(&place));
+        if offset == 0 && beginning.zip(payload).any(|(one, other)| one != other) {
+            *self = Self::default();
+        }
+        self.seen.push(this);
         let end = offset + payload.len();
         let reach = self.bytes.keys().next_back().map_or(0, |last| last + 1);
         let contradicts = match self.len {
@@ -240,6 +251,26 @@ fn a_copy_of_a_datagram_put_together_is_none_of_the_next_with_its_identification
     assert_eq!(whole, [3, 3, 3, 3, 3, 3, 3, 3, 4, 4, 4, 4, 4]);
     let counters = reader.finish();
     assert_eq!((counters.copies, counters.overlaps), (1, 0));
+}
+
+#[test]
+fn another_first_fragment_of_ipv4_begins_another_datagram() {
+    let mut reader = Reader::new(limits());
+    let first = piece(IpVersion::V4, 1, 0, 8, true);
+    let last = piece(IpVersion::V4, 1, 8, 4, false);
+    assert_eq!(reader.add(at(0), &first, &[1; 8]), None);
+    assert_eq!(reader.add(at(5000), &first, &[3; 8]), None);
+    assert_eq!(reader.lost, (28, 1));
+    let whole = reader.add(at(5000), &last, &[4; 4]).unwrap();
+    assert_eq!(whole, [3, 3, 3, 3, 3, 3, 3, 3, 4, 4, 4, 4]);
+    // The same once more after a while is no other datagram, and what is cut is compared as far as it goes.
+    assert_eq!(reader.add(at(6000), &first, &[5; 8]), None);
+    assert_eq!(reader.add(at(6500), &first, &[5; 8]), None);
+    assert_eq!(reader.add(at(6600), &first, &[5; 4]), None);
+    assert!(reader.add(at(6700), &last, &[6; 4]).is_some());
+    let counters = reader.finish();
+    assert_eq!(ended(&counters, DatagramOutcome::Replaced), 1);
+    assert_eq!(ended(&counters, DatagramOutcome::Completed), 2);
 }
 
 #[test]
