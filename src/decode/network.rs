@@ -32,14 +32,22 @@ pub(super) fn decode(raw: &RawPacket<'_>, network: &Network) -> Decoded {
 /// Whether the IP packet at `start` ends where bytes on the wire do, or before; unlike a packet of its own, whose length an
 /// offload may have left out.
 pub(super) fn fits(data: &[u8], start: usize, wire_end: usize) -> bool {
-    let Some([first, _, l0, l1, l2, l3]) = link::bytes_at(data, start) else {
-        return false;
-    };
+    end(data, start).is_some_and(|end| end <= wire_end)
+}
+
+/// Whether the IP packet at `start` ends exactly where bytes on the wire do.
+pub(super) fn fills(data: &[u8], start: usize, wire_end: usize) -> bool {
+    end(data, start) == Some(wire_end)
+}
+
+/// Where the IP packet at `start` says that it ends.
+fn end(data: &[u8], start: usize) -> Option<usize> {
+    let [first, _, l0, l1, l2, l3] = link::bytes_at(data, start)?;
     let len = match first >> 4 {
         4 => usize::from(u16::from_be_bytes([l0, l1])),
         _ => usize::from(u16::from_be_bytes([l2, l3])).saturating_add(IPV6_HEADER_LEN),
     };
-    len >= IPV4_HEADER_MIN && start.saturating_add(len) <= wire_end
+    (len >= IPV4_HEADER_MIN).then(|| start.saturating_add(len))
 }
 
 /// RFC 791 §3.1.

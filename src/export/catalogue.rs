@@ -114,7 +114,7 @@ pub const CATALOGUE: &[Definition] = &[
     counter(
         "avscope_tunnel_overhead_bytes_total",
         &[],
-        "IP bytes around packets taken out of tunnels; the traffic with coverage tunnel_overhead.",
+        "IP bytes around packets taken out of tunnels; the traffic with coverage tunnel_overhead, and what was around copies.",
     ),
     counter(
         "avscope_datagrams_total",
@@ -150,6 +150,21 @@ pub const CATALOGUE: &[Definition] = &[
         "avscope_duplicates_forgotten_total",
         &[],
         "Packets forgotten within the window to remember others; a copy of one of them counts as a packet of its own.",
+    ),
+    counter(
+        "avscope_duplicate_fragments_total",
+        &[],
+        "Fragments of datagrams that came again within 100 ms and count nowhere else.",
+    ),
+    counter(
+        "avscope_duplicate_fragment_bytes_total",
+        &[],
+        "IP bytes of those.",
+    ),
+    counter(
+        "avscope_duplicate_overhead_bytes_total",
+        &[],
+        "IP bytes around packets and fragments in tunnels that came again; a part of avscope_tunnel_overhead_bytes_total.",
     ),
     counter(
         "avscope_tcp_acknowledged_bytes_total",

@@ -205,6 +205,18 @@ fn mirror(summary: &Summary, samples: &mut Samples) {
             shards.duplicates.forgotten,
         ),
         (
+            "avscope_duplicate_fragments_total",
+            summary.frames.datagrams.copies,
+        ),
+        (
+            "avscope_duplicate_fragment_bytes_total",
+            summary.frames.datagrams.copied_bytes,
+        ),
+        (
+            "avscope_duplicate_overhead_bytes_total",
+            summary.duplicate_overhead(),
+        ),
+        (
             "avscope_tcp_acknowledged_bytes_total",
             shards.loss.acknowledged_bytes,
         ),

@@ -47,6 +47,8 @@ pub struct DuplicateCounters {
     pub packets: u64,
     /// Their bytes at the IP layer.
     pub bytes: u64,
+    /// What the packets around them are longer.
+    pub overhead: u64,
     /// Packets forgotten within the window, to remember others: a copy of one of them counts as a packet of its own.
     pub forgotten: u64,
 }
@@ -56,6 +58,7 @@ impl std::ops::AddAssign for DuplicateCounters {
         for (sum, more) in [
             (&mut self.packets, other.packets),
             (&mut self.bytes, other.bytes),
+            (&mut self.overhead, other.overhead),
             (&mut self.forgotten, other.forgotten),
         ] {
             *sum = sum.saturating_add(more);
@@ -123,6 +126,10 @@ impl DuplicateWindow {
                 .counters
                 .bytes
                 .saturating_add(u64::from(packet.ip.bytes));
+            self.counters.overhead = self
+                .counters
+                .overhead
+                .saturating_add(u64::from(packet.overhead));
             return true;
         }
         if let Some(oldest) = line.iter_mut().min_by_key(|seen| seen.nanos) {

@@ -3,7 +3,8 @@
 //! **Invariants**: holds at most what [`FragmentLimits`] say; which datagram gives way depends on the order of fragments and on packet
 //! time alone; nothing is allocated once buffers have grown to what the traffic needs.
 //!
-//! Where fragments of IPv4 overlap, the bytes that came first count. A datagram of IPv6 with fragments that overlap is dropped
+//! Where fragments of IPv4 overlap, the bytes that came first count, unless they are those of another first fragment: it begins
+//! another datagram, and the one that waits comes to nothing. A datagram of IPv6 with fragments that overlap is dropped
 //! (RFC 5722), unless one only repeats another (RFC 8200 §4.5).
 
 mod account;
@@ -27,10 +28,10 @@ const BUFFER_BYTES_MIN: usize = 4096;
 const SEQS_MAX: usize = 1024;
 /// Datagrams remembered after they were put together: a mirror port may repeat their last fragments.
 const RECENT: usize = 64;
-/// Fragments of each that a copy is compared with: the latest ones, whose copies come last.
-const RECENT_PIECES: usize = 8;
-/// For so long: copies come within milliseconds.
-const RECENT_FOR: Duration = Duration::from_millis(100);
+/// Fragments of each that there is room for from the start: the longest datagram in usual frames has 45.
+const PRINTS_MIN: usize = 48;
+/// For so long a fragment that comes again is a copy: copies come within milliseconds.
+const COPY_WITHIN: Duration = Duration::from_millis(100);
 
 const NONE: u32 = u32::MAX;
 
@@ -75,6 +76,31 @@ pub struct Datagram {
     pub seqs: Vec<u64>,
 }
 
+/// What a fragment came to.
+#[derive(Debug)]
+pub enum Added {
+    /// It waits for others, or came to nothing, which was told.
+    Taken,
+    /// It is a second copy of one that came a moment ago, and counts nowhere but among the copies.
+    Copy,
+    /// The last one missing.
+    Completes(Datagram),
+}
+
+/// A fragment as it is remembered.
+#[derive(Clone, Copy, Debug)]
+struct Print {
+    hash: u64,
+    at: Timestamp,
+}
+
+/// Whether a fragment came a moment ago already.
+fn has_copy(prints: &[Print], hash: u64, now: Timestamp) -> bool {
+    prints
+        .iter()
+        .any(|print| print.hash == hash && print.at.after(COPY_WITHIN) > now)
+}
+
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 struct Key {
     source: Address,
@@ -117,8 +143,8 @@ struct Slot {
     seqs: Vec<u64>,
     ip_bytes: u64,
     packets: u64,
-    /// Hashes of the fragments that came last, with their places.
-    hashes: [u64; RECENT_PIECES],
+    /// The fragments that came, the latest last; as many as a datagram may have.
+    prints: Vec<Print>,
     /// Its end has been told; what still comes of it is late.
     dropped: bool,
     older: u32,
@@ -126,11 +152,10 @@ struct Slot {
 }
 
 /// A datagram that was put together a moment ago.
-#[derive(Clone, Copy, Debug)]
+#[derive(Debug)]
 struct Recent {
     key: Key,
-    at: Timestamp,
-    hashes: [u64; RECENT_PIECES],
+    prints: Vec<Print>,
 }
 
 /// Datagrams that are being put together.
@@ -147,15 +172,17 @@ pub struct Fragments {
     seq_buffers: Vec<Vec<u64>>,
     /// Capacity of all buffers, used and waiting.
     held: usize,
-    recent: [Option<Recent>; RECENT],
+    recent: Vec<Recent>,
     recent_next: usize,
+    /// Whether copies are looked for.
+    finds_copies: bool,
     /// What they came to.
     pub counters: DatagramCounters,
 }
 
 impl Fragments {
-    /// Nothing yet; memory comes with the fragments.
-    pub fn new(limits: FragmentLimits) -> Self {
+    /// Nothing yet; memory comes with the fragments. Without `finds_copies` every fragment counts as one of its own.
+    pub fn new(limits: FragmentLimits, finds_copies: bool) -> Self {
         Self {
             limits,
             slots: Vec::new(),
@@ -166,21 +193,25 @@ impl Fragments {
             buffers: Vec::new(),
             seq_buffers: Vec::new(),
             held: 0,
-            recent: [None; RECENT],
+            recent: Vec::new(),
             recent_next: 0,
+            finds_copies,
             counters: DatagramCounters::default(),
         }
     }
 
-    /// Takes a fragment with its captured payload, which came at stream time `now` in the frames `seqs`; gives the datagram if it
-    /// completes one. `lost` hears of all fragments that come to nothing.
+    /// Takes a fragment with its captured payload, which came at stream time `now` in the frames `seqs`. `lost` hears of all
+    /// fragments that come to nothing.
+    ///
+    /// A fragment that repeats one of its datagram, in place, length and bytes, a moment after it, is a copy: a mirror port gives every
+    /// packet twice, and no host sends the same identification again so soon.
     pub fn add(
         &mut self,
         fragment: &Fragment,
         payload: &[u8],
         (scope, now, seqs): (u16, Timestamp, &[u64]),
         lost: &mut impl FnMut(&LostFragments),
-    ) -> Option<Datagram> {
+    ) -> Added {
         self.expire(now, lost);
         let bytes = u64::from(fragment.ip.bytes);
         self.counters.bytes = self.counters.bytes.saturating_add(bytes);
@@ -190,38 +221,79 @@ impl Fragments {
         if end > DATAGRAM_BYTES_MAX || uneven || start == end {
             bump(&mut self.counters.refused_fragments);
             self.lose(&single(fragment), lost);
-            return None;
+            return Added::Taken;
         }
         let key = Key::of(fragment, scope);
-        let found = self.index.get(&key).copied();
-        let hash = xxh3_64_with_seed(payload, u64::from(fragment.offset));
-        if found.is_none() && self.is_recent(&key, hash, now)
-            || found
-                .and_then(|at| self.slots.get(at as usize))
-                .is_some_and(|slot| slot.dropped)
-        {
-            bump(&mut self.counters.late_fragments);
-            self.lose(&single(fragment), lost);
-            return None;
+        let mut found = self.index.get(&key).copied();
+        let print = Print {
+            hash: hash(fragment, payload),
+            at: now,
+        };
+        // Of a datagram that was put together a moment ago: another may have its identification already.
+        let of_recent = self
+            .recent
+            .iter()
+            .any(|other| other.key == key && has_copy(&other.prints, print.hash, now));
+        let waiting = found.and_then(|at| self.slots.get_mut(at as usize));
+        let of_waiting = waiting
+            .as_ref()
+            .is_some_and(|slot| has_copy(&slot.prints, print.hash, now));
+        let is_copy = self.finds_copies && (of_recent || of_waiting);
+        let is_another =
+            !is_copy && waiting.is_some_and(|slot| slot.begins_otherwise(fragment, payload));
+        if let Some(at) = found.filter(|_| is_another) {
+            self.end(at, DatagramOutcome::Replaced, lost);
+            found = None;
+        }
+        if let Some(slot) = found.and_then(|at| self.slots.get_mut(at as usize)) {
+            if !is_copy {
+                slot.remember(print, self.limits.pieces_max);
+            }
+            // Whoever asks for the packets of a flow gets the copies as well.
+            if of_waiting || !is_copy {
+                let room = SEQS_MAX.saturating_sub(slot.seqs.len());
+                slot.seqs.extend(seqs.iter().take(room));
+            }
+            if slot.dropped && !is_copy {
+                bump(&mut self.counters.late_fragments);
+                self.lose(&single(fragment), lost);
+                return Added::Taken;
+            }
+        }
+        if is_copy {
+            let counters = &mut self.counters;
+            bump(&mut counters.copies);
+            counters.copied_bytes = counters.copied_bytes.saturating_add(bytes);
+            return Added::Copy;
         }
         let at = match found {
             Some(at) => at,
-            None => self.begin(key, now, lost),
+            None if of_recent => {
+                bump(&mut self.counters.late_fragments);
+                self.lose(&single(fragment), lost);
+                return Added::Taken;
+            }
+            None => {
+                let at = self.begin(key, now, lost);
+                if let Some(slot) = self.slots.get_mut(at as usize) {
+                    slot.remember(print, self.limits.pieces_max);
+                    slot.seqs.extend(seqs.iter().take(SEQS_MAX));
+                }
+                at
+            }
         };
-        let slot = self.slots.get_mut(at as usize)?;
-        slot.ip_bytes = slot.ip_bytes.saturating_add(bytes);
-        slot.packets = slot.packets.saturating_add(1);
-        slot.hashes.rotate_right(1);
-        if let Some(latest) = slot.hashes.first_mut() {
-            *latest = hash;
+        if let Some(slot) = self.slots.get_mut(at as usize) {
+            slot.ip_bytes = slot.ip_bytes.saturating_add(bytes);
+            slot.packets = slot.packets.saturating_add(1);
         }
-        let room = SEQS_MAX.saturating_sub(slot.seqs.len());
-        slot.seqs.extend(seqs.iter().take(room));
         if let Err(outcome) = self.place(at, fragment, start..end, payload, lost) {
             self.drop_datagram(at, outcome, lost);
-            return None;
+            return Added::Taken;
         }
-        self.completed(at, now)
+        match self.completed(at) {
+            Some(datagram) => Added::Completes(datagram),
+            None => Added::Taken,
+        }
     }
 
     /// Gives the memory of a datagram back.
@@ -271,7 +343,7 @@ impl Fragments {
                 seqs: Vec::new(),
                 ip_bytes: 0,
                 packets: 0,
-                hashes: [0; RECENT_PIECES],
+                prints: Vec::new(),
                 dropped: false,
                 older: NONE,
                 newer: NONE,
@@ -280,6 +352,8 @@ impl Fragments {
         let older = self.newest;
         if let Some(slot) = self.slots.get_mut(at as usize) {
             slot.pieces.clear();
+            slot.prints.clear();
+            slot.prints.reserve(PRINTS_MIN);
             *slot = Slot {
                 key,
                 begun: now,
@@ -290,7 +364,7 @@ impl Fragments {
                 seqs,
                 ip_bytes: 0,
                 packets: 0,
-                hashes: [0; RECENT_PIECES],
+                prints: std::mem::take(&mut slot.prints),
                 dropped: false,
                 older,
                 newer: NONE,
@@ -412,7 +486,7 @@ impl Fragments {
     }
 
     /// The datagram, if nothing of it is missing.
-    fn completed(&mut self, at: u32, now: Timestamp) -> Option<Datagram> {
+    fn completed(&mut self, at: u32) -> Option<Datagram> {
         let slot = self.slots.get_mut(at as usize)?;
         let there: usize = slot
             .pieces
@@ -433,26 +507,19 @@ impl Fragments {
         };
         let counters = &mut self.counters;
         counters.completed_bytes = counters.completed_bytes.saturating_add(slot.ip_bytes);
-        let hashes = slot.hashes;
-        self.count(DatagramOutcome::Completed);
-        let key = self.release(at)?;
-        if let Some(place) = self.recent.get_mut(self.recent_next) {
-            *place = Some(Recent {
-                key,
-                at: now,
-                hashes,
-            });
+        // The copies of its last fragments are still to come. The memory of one forgotten goes to whoever has the slot next.
+        let key = slot.key;
+        if self.recent.len() < RECENT {
+            let prints = std::mem::take(&mut slot.prints);
+            self.recent.push(Recent { key, prints });
+        } else if let Some(place) = self.recent.get_mut(self.recent_next) {
+            place.key = key;
+            std::mem::swap(&mut place.prints, &mut slot.prints);
         }
         self.recent_next = self.recent_next.wrapping_add(1) % RECENT;
+        self.count(DatagramOutcome::Completed);
+        self.release(at);
         Some(datagram)
-    }
-
-    /// Whether it is a copy of a fragment of a datagram that was completed a moment ago. A sender may use the identification
-    /// again; other bytes are another datagram's.
-    fn is_recent(&self, key: &Key, hash: u64, now: Timestamp) -> bool {
-        self.recent.iter().flatten().any(|other| {
-            other.at.after(RECENT_FOR) > now && other.key == *key && other.hashes.contains(&hash)
-        })
     }
 
     /// Comes to nothing, but stays known, so that what still comes of it does not begin another.
@@ -488,8 +555,10 @@ impl Fragments {
     }
 
     /// Takes a slot out of the order and gives its memory back.
-    fn release(&mut self, at: u32) -> Option<Key> {
-        let slot = self.slots.get_mut(at as usize)?;
+    fn release(&mut self, at: u32) {
+        let Some(slot) = self.slots.get_mut(at as usize) else {
+            return;
+        };
         let (key, older, newer) = (slot.key, slot.older, slot.newer);
         let (mut bytes, mut seqs) = (
             std::mem::take(&mut slot.bytes),
@@ -514,7 +583,6 @@ impl Fragments {
             seqs.clear();
             self.seq_buffers.push(seqs);
         }
-        Some(key)
     }
 
     fn lose(&mut self, of: &LostFragments, lost: &mut impl FnMut(&LostFragments)) {
@@ -530,6 +598,18 @@ impl Fragments {
 }
 
 impl Slot {
+    /// Remembers a fragment; the oldest one is forgotten where there are `max`.
+    fn remember(&mut self, print: Print, max: usize) {
+        if self.prints.len() < max.max(1) {
+            self.prints.push(print);
+        } else {
+            self.prints.rotate_left(1);
+            if let Some(latest) = self.prints.last_mut() {
+                *latest = print;
+            }
+        }
+    }
+
     fn take_lost(&mut self) -> LostFragments {
         LostFragments {
             source: self.key.source,
@@ -537,6 +617,23 @@ impl Slot {
             bytes: std::mem::take(&mut self.ip_bytes),
             packets: std::mem::take(&mut self.packets),
         }
+    }
+
+    /// Whether a fragment is the beginning of another datagram with the same identification: of IPv4, whose identifications
+    /// come round within seconds where much is sent.
+    fn begins_otherwise(&self, fragment: &Fragment, payload: &[u8]) -> bool {
+        if fragment.offset != 0 || fragment.ip.version != IpVersion::V4 || self.dropped {
+            return false;
+        }
+        let mut there = 0;
+        for (from, to) in &self.pieces {
+            if *from != there {
+                break;
+            }
+            there = *to;
+        }
+        let there = self.bytes.get(..there).unwrap_or_default();
+        there.iter().zip(payload).any(|(one, other)| one != other)
     }
 
     /// Copies what falls between the pieces that are there. The buffer reaches far enough.
@@ -561,6 +658,14 @@ impl Slot {
             at = at.saturating_add(1);
         }
     }
+}
+
+/// What a fragment and its copies have in common.
+fn hash(fragment: &Fragment, payload: &[u8]) -> u64 {
+    let place = u64::from(fragment.offset)
+        | u64::from(fragment.payload_wire_len) << 24
+        | u64::from(fragment.more) << 63;
+    xxh3_64_with_seed(payload, place)
 }
 
 fn single(fragment: &Fragment) -> LostFragments {

@@ -25,7 +25,7 @@ mod wheel;
 pub use duplicates::{DuplicateCounters, DuplicateLimits, DuplicateWindow};
 pub use entry::{Directed, FlowEntry, FlowFlags};
 pub use fragments::{
-    Datagram, DatagramCounters, DatagramOutcome, FragmentLimits, Fragments, LostFragments,
+    Added, Datagram, DatagramCounters, DatagramOutcome, FragmentLimits, Fragments, LostFragments,
 };
 pub use home::{HomeNetworks, NetworkError};
 pub use key::{Endpoint, FlowKey, Side};

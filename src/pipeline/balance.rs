@@ -86,6 +86,7 @@ pub fn conservation(outcome: &Outcome, ledger: &Ledger, inputs: &[FileReport]) -
             total: frames.outside_flow_bytes,
             parts: vec![("in the account", outside.bytes())],
         },
+        overhead(outcome),
         questions(outcome, ledger),
         hosts(outcome, ledger),
         Equation {
@@ -108,6 +109,33 @@ pub fn conservation(outcome: &Outcome, ledger: &Ledger, inputs: &[FileReport]) -
     ];
     equations.extend(datagrams(&frames.datagrams));
     Conservation { equations }
+}
+
+/// What is around packets and fragments in tunnels runs where they run, once.
+fn overhead(outcome: &Outcome) -> Equation {
+    let (frames, shards) = (&outcome.frames, &outcome.shards);
+    let around_fragments = Locality::ALL
+        .iter()
+        .map(|locality| {
+            frames
+                .outside_flows
+                .cell(*locality, Coverage::TunnelOverhead)
+        })
+        .map(|traffic| traffic.bytes())
+        .sum();
+    Equation {
+        what: "bytes around packets in tunnels",
+        total: frames.tunnel_overhead_bytes,
+        parts: vec![
+            (
+                "around packets",
+                shards.tunnel_overhead.grand_total().bytes(),
+            ),
+            ("around fragments", around_fragments),
+            ("around copies of packets", shards.duplicates.overhead),
+            ("around copies of fragments", frames.copied_overhead_bytes),
+        ],
+    }
 }
 
 /// Fragments come in; datagrams, or nothing, come out.
@@ -135,6 +163,7 @@ fn datagrams(datagrams: &DatagramCounters) -> [Equation; 3] {
             total: datagrams.bytes,
             parts: vec![
                 ("of datagrams put together", datagrams.completed_bytes),
+                ("of copies of fragments", datagrams.copied_bytes),
                 ("of others", datagrams.lost_bytes),
             ],
         },

@@ -30,7 +30,9 @@ pub struct FrameCounters {
     pub tunnels_too_deep: u64,
     /// What the packets around unwrapped ones are longer.
     pub tunnel_overhead_bytes: u64,
-    /// Bytes of fragments, of what is around packets in tunnels, and of packets whose transport header could not be read.
+    /// Of these: around fragments that are copies of others.
+    pub copied_overhead_bytes: u64,
+    /// Bytes of fragments, of what is around those in tunnels, and of packets whose transport header could not be read.
     pub outside_flows: ByteLedger,
     /// IP bytes of those, for the comparison with `outside_flows`.
     pub outside_flow_bytes: u64,
@@ -55,6 +57,7 @@ impl std::ops::AddAssign<&FrameCounters> for FrameCounters {
         }
         self.tunnels_too_deep += other.tunnels_too_deep;
         self.tunnel_overhead_bytes += other.tunnel_overhead_bytes;
+        self.copied_overhead_bytes += other.copied_overhead_bytes;
         self.outside_flows.merge(&other.outside_flows);
         self.outside_flow_bytes += other.outside_flow_bytes;
     }
@@ -78,6 +81,8 @@ pub struct ShardCounters {
     pub packets: u64,
     /// Packets that were copies of others: they belong to no flow a second time.
     pub duplicates: DuplicateCounters,
+    /// Bytes around packets in tunnels that are no copies of others.
+    pub tunnel_overhead: ByteLedger,
     /// Acknowledged bytes, and those of them that never came by.
     pub loss: LossCounters,
     /// Ended connections of which payload of both sides, or of one side that got answers, came by.
@@ -110,6 +115,7 @@ impl std::ops::AddAssign<&ShardCounters> for ShardCounters {
     fn add_assign(&mut self, other: &Self) {
         self.packets += other.packets;
         self.duplicates += other.duplicates;
+        self.tunnel_overhead.merge(&other.tunnel_overhead);
         self.loss += other.loss;
         self.tcp_two_way += other.tcp_two_way;
         self.tcp_one_way += other.tcp_one_way;

@@ -7,8 +7,8 @@ use super::shard::Task;
 use super::{SHARDS, Settings};
 use crate::capture::{FrameDescriptor, RawPacket};
 use crate::decode::{self, Decoded, Fragment, IpHeader, Packet, TunnelPath};
-use crate::flow::{Datagram, FlowKey, Fragments, HomeNetworks, LostFragments};
-use crate::model::Coverage;
+use crate::flow::{Added, Datagram, FlowKey, Fragments, HomeNetworks, LostFragments};
+use crate::model::{Coverage, Timestamp};
 
 /// Decodes, puts together, hashes and counts.
 #[derive(Debug)]
@@ -26,7 +26,10 @@ impl Dispatcher {
         Self {
             home: Arc::clone(&settings.home),
             hash_seed: settings.hash_seed,
-            fragments: Fragments::new(settings.fragments),
+            fragments: Fragments::new(
+                settings.fragments,
+                !settings.mirror.duplicates.window.is_zero(),
+            ),
             datagram: None,
             counters: FrameCounters::default(),
         }
@@ -51,7 +54,6 @@ impl Dispatcher {
             }
             Decoded::Fragment(fragment) => {
                 counters.fragments += 1;
-                self.tunnelled(&fragment.ip, fragment.tunnel, fragment.overhead);
                 self.fragment(descriptor, &fragment, fragment.payload(frame))
             }
             Decoded::BadTransport(ip, reason) => {
@@ -89,7 +91,8 @@ impl Dispatcher {
     fn packet(&mut self, descriptor: &FrameDescriptor, packet: Packet, path: TunnelPath) -> Task {
         self.counters.packet_bytes += u64::from(packet.ip.bytes);
         if !path.is_empty() || packet.overhead > 0 {
-            self.tunnelled(&packet.ip, path, packet.overhead);
+            // Where its bytes belong the shard says: it knows whether this is a copy.
+            self.tunnelled(path, packet.overhead);
         }
         let (key, sender) = FlowKey::of(&packet, descriptor.scope);
         let hash = key.hash(self.hash_seed);
@@ -120,11 +123,8 @@ impl Dispatcher {
             self.fragments.recycle(before);
         }
         let (scope, now) = (descriptor.scope, descriptor.stream_time);
-        let (home, counters) = (&self.home, &mut self.counters);
         let place = (scope, now, &[descriptor.seq][..]);
-        let mut datagram = self.fragments.add(fragment, payload, place, &mut |lost| {
-            lose(home, counters, lost);
-        })?;
+        let mut datagram = self.piece(fragment, payload, fragment.tunnel, place)?;
         loop {
             let known = datagram.first.tunnel;
             match decode::decode_datagram(&datagram.first, &datagram.bytes, datagram.ip_bytes) {
@@ -141,13 +141,11 @@ impl Dispatcher {
                 // Each time there is a layer more around it, and there is an end to layers.
                 Decoded::Fragment(inner) => {
                     self.fragments.counters.fragments += 1;
-                    self.tunnelled(&inner.ip, inner.tunnel.behind(known), inner.overhead);
-                    let (home, counters) = (&self.home, &mut self.counters);
-                    let next = self.fragments.add(
+                    let next = self.piece(
                         &inner,
                         inner.payload(&datagram.bytes),
+                        inner.tunnel.behind(known),
                         (scope, now, &datagram.seqs),
-                        &mut |lost| lose(home, counters, lost),
                     );
                     self.fragments.recycle(datagram);
                     datagram = next?;
@@ -163,6 +161,32 @@ impl Dispatcher {
         }
     }
 
+    /// A fragment with the layers around it that are still to be counted; the datagram that it completes.
+    fn piece(
+        &mut self,
+        fragment: &Fragment,
+        payload: &[u8],
+        path: TunnelPath,
+        place: (u16, Timestamp, &[u64]),
+    ) -> Option<Datagram> {
+        let overhead = u64::from(fragment.overhead);
+        self.tunnelled(path, fragment.overhead);
+        let (home, counters) = (&self.home, &mut self.counters);
+        let added = self.fragments.add(fragment, payload, place, &mut |lost| {
+            lose(home, counters, lost);
+        });
+        if matches!(added, Added::Copy) {
+            self.counters.copied_overhead_bytes += overhead;
+        } else if overhead > 0 {
+            // Its bytes run where the fragment runs.
+            self.outside(&fragment.ip, overhead, 0, Coverage::TunnelOverhead);
+        }
+        match added {
+            Added::Completes(datagram) => Some(datagram),
+            Added::Copy | Added::Taken => None,
+        }
+    }
+
     /// Bytes of a packet that belong to no flow.
     fn outside(&mut self, ip: &IpHeader, bytes: u64, packets: u64, coverage: Coverage) {
         self.counters.outside_flow_bytes += bytes;
@@ -175,18 +199,14 @@ impl Dispatcher {
         );
     }
 
-    /// Counts what was around a packet. Its bytes run where the packet runs.
-    fn tunnelled(&mut self, ip: &IpHeader, path: TunnelPath, overhead: u32) {
+    /// Counts what was around a packet.
+    fn tunnelled(&mut self, path: TunnelPath, overhead: u32) {
         let counters = &mut self.counters;
         for kind in path.layers() {
             counters.tunnels[kind.index()] += 1;
         }
         counters.tunnels_too_deep += u64::from(path.is_too_deep());
-        let bytes = u64::from(overhead);
-        if bytes > 0 {
-            counters.tunnel_overhead_bytes += bytes;
-            self.outside(ip, bytes, 0, Coverage::TunnelOverhead);
-        }
+        counters.tunnel_overhead_bytes += u64::from(overhead);
     }
 }
 

@@ -26,7 +26,7 @@ use crate::aggregate::{
     Ordinal, ServerSeen, TextRef,
 };
 use crate::attribute::{Resolvers, RuleMatch, Ruleset};
-use crate::decode::{TCP, UDP};
+use crate::decode::{Packet, TCP, UDP};
 use crate::flow::{
     Counters, FlowEndReason, FlowEntry, FlowFlags, FlowId, FlowRecord, HomeNetworks,
 };
@@ -348,6 +348,18 @@ impl FlowFacts {
             scratch: String::new(),
             counters: ShardCounters::default(),
         }
+    }
+
+    /// What is around a packet in a tunnel runs where the packet runs, and belongs to no flow.
+    #[cold]
+    pub fn wrapped(&mut self, packet: &Packet) {
+        self.counters.tunnel_overhead.add_outside(
+            &self.home,
+            &packet.ip.source,
+            &packet.ip.destination,
+            (u64::from(packet.overhead), 0),
+            Coverage::TunnelOverhead,
+        );
     }
 
     /// A flow opened: on which side of the border does it run, and where does it stand while it shows nothing?

@@ -176,6 +176,9 @@ impl Shard {
         {
             return;
         }
+        if task.packet.overhead > 0 {
+            self.facts.wrapped(&task.packet);
+        }
         // Flow: the packet is counted to its flow, unless it begins another between the same ports.
         if task.key.protocol() == UDP && may_begin_another(payload) {
             self.end_before_another(task, payload, events);

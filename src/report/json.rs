@@ -92,6 +92,9 @@ struct Mirror {
     duplicate_packets: u64,
     duplicate_bytes: u64,
     duplicates_forgotten: u64,
+    duplicate_fragments: u64,
+    duplicate_fragment_bytes: u64,
+    duplicate_overhead_bytes: u64,
     tcp_acknowledged_bytes: u64,
     tcp_unseen_bytes: u64,
     tcp_followed: u64,
@@ -354,11 +357,14 @@ fn frames(summary: &Summary) -> Frames {
 }
 
 fn mirror(summary: &Summary) -> Mirror {
-    let shards = &summary.shards;
+    let (shards, frames) = (&summary.shards, &summary.frames);
     Mirror {
         duplicate_packets: shards.duplicates.packets,
         duplicate_bytes: shards.duplicates.bytes,
         duplicates_forgotten: shards.duplicates.forgotten,
+        duplicate_fragments: frames.datagrams.copies,
+        duplicate_fragment_bytes: frames.datagrams.copied_bytes,
+        duplicate_overhead_bytes: summary.duplicate_overhead(),
         tcp_acknowledged_bytes: shards.loss.acknowledged_bytes,
         tcp_unseen_bytes: shards.loss.unseen_bytes,
         tcp_followed: shards.loss.flows,

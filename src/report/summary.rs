@@ -264,6 +264,14 @@ fn site_of(key: &ExposureKey, sites: &[String]) -> Option<String> {
 }
 
 impl Summary {
+    /// Bytes around packets and fragments in tunnels that were copies of others.
+    pub fn duplicate_overhead(&self) -> u64 {
+        self.shards
+            .duplicates
+            .overhead
+            .saturating_add(self.frames.copied_overhead_bytes)
+    }
+
     /// Takes identifiers out of User-Agents and URIs, as [`redacted`] does.
     pub fn redact(&mut self) {
         for exposure in &mut self.exposures {
@@ -301,6 +309,7 @@ impl Summary {
         });
         let mut bytes = ledger.bytes().clone();
         bytes.merge(&frames.outside_flows);
+        bytes.merge(&shards.tunnel_overhead);
         Self {
             exposures,
             bytes,

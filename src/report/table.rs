@@ -409,6 +409,15 @@ fn mirror(summary: &Summary, out: &mut dyn Write) -> std::io::Result<()> {
             summary.frames.packets
         )?;
     }
+    let datagrams = &summary.frames.datagrams;
+    if datagrams.copies > 0 {
+        writeln!(
+            out,
+            "  Fragments that came twice: {} of {}; each counts once.",
+            datagrams.copies,
+            summary.frames.fragments.saturating_add(datagrams.fragments)
+        )?;
+    }
     let (unseen, acknowledged) = (shards.loss.unseen_bytes, shards.loss.acknowledged_bytes);
     if unseen > 0 {
         writeln!(

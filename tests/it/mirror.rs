@@ -37,7 +37,12 @@ fn without_frames(run: &Run) -> Value {
 
 #[test]
 fn every_packet_doubled_changes_nothing_but_the_count_of_copies() {
-    for capture in ["demo.pcap", "names-in-clear.pcap", "hello-deliveries.pcap"] {
+    for capture in [
+        "demo.pcap",
+        "names-in-clear.pcap",
+        "hello-deliveries.pcap",
+        "tunnels.pcap",
+    ] {
         let frames = frames_of(&pcaps().join(capture));
         let once = run_frames(frames.clone(), &Way::default());
         let adjacent = frames
@@ -49,12 +54,29 @@ fn every_packet_doubled_changes_nothing_but_the_count_of_copies() {
             let twice = run_frames(doubled, &Way::default());
             assert_eq!(names(&once), names(&twice), "{capture}");
             assert_eq!(without_frames(&once), without_frames(&twice), "{capture}");
-            let packets = once.report["frames"]["packets"].as_u64().unwrap();
+            let frames = &once.report["frames"];
+            for (copies, of) in [
+                ("duplicate_packets", "packets"),
+                ("duplicate_fragments", "fragments"),
+            ] {
+                assert_eq!(
+                    mirror(&twice, copies),
+                    frames[of].as_u64().unwrap() + mirror(&once, copies),
+                    "{capture}: {of}"
+                );
+            }
+            // What is within fragments comes once, when they are put together; all else that is around packets comes twice.
             assert_eq!(
-                mirror(&twice, "duplicate_packets"),
-                packets + mirror(&once, "duplicate_packets"),
+                twice.report["frames"]["tunnel_overhead_bytes"]
+                    .as_u64()
+                    .unwrap(),
+                frames["tunnel_overhead_bytes"].as_u64().unwrap()
+                    + mirror(&twice, "duplicate_overhead_bytes"),
                 "{capture}"
             );
+            if capture == "tunnels.pcap" {
+                assert!(mirror(&twice, "duplicate_overhead_bytes") > 0);
+            }
         }
     }
 }

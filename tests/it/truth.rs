@@ -94,6 +94,7 @@ fn count(capture: &Path, workers: usize) -> Counted {
     }
     let mut bytes = ledger.bytes().clone();
     bytes.merge(&outcome.frames.outside_flows);
+    bytes.merge(&outcome.shards.tunnel_overhead);
     Counted {
         frames: outcome.frames,
         ledger,

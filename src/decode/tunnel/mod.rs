@@ -25,6 +25,10 @@ const AUTHENTICATION: u8 = 51;
 const ETHER_IP: u8 = 97;
 const L2TP_V3: u8 = 115;
 const MPLS: u8 = 137;
+/// An MPLS label and the header of an Ethernet frame.
+const LABEL_AND_FRAME: usize = 18;
+/// What an Ethernet frame carries at least (IEEE 802.3 §3.2.8): shorter packets are padded.
+const FRAME_PAYLOAD_MIN: usize = 46;
 
 /// What a payload carries, and where that begins.
 #[derive(Clone, Copy, Debug)]
@@ -118,7 +122,7 @@ fn inside(raw: &RawPacket<'_>, packet: &Packet) -> Option<Decoded> {
     if packet.ip.protocol == AUTHENTICATION {
         return behind_authentication(packet, data, start, wire_end);
     }
-    let found = find(packet, data, start)?;
+    let found = find(packet, data, start, wire_end)?;
     let path = match found.kind {
         Some(kind) => packet.tunnel.with(kind),
         None => Some(packet.tunnel),
@@ -136,6 +140,14 @@ fn inside(raw: &RawPacket<'_>, packet: &Packet) -> Option<Decoded> {
     if packet.ip.protocol == UDP && !network::fits(data, network.start, wire_end) {
         return None;
     }
+    // Labels say less of themselves than any other header: behind them the packet must reach the end, but for a frame's padding.
+    if packet.ip.protocol == UDP && found.carried == Carried::Mpls {
+        let with_frame = network.start.saturating_sub(found.start) >= LABEL_AND_FRAME;
+        let padded = with_frame && wire_end.saturating_sub(network.start) <= FRAME_PAYLOAD_MIN;
+        if !padded && !network::fills(data, network.start, wire_end) {
+            return None;
+        }
+    }
     let inner = RawPacket {
         data,
         wire_len: u32::try_from(wire_end).unwrap_or(u32::MAX),
@@ -144,10 +156,16 @@ fn inside(raw: &RawPacket<'_>, packet: &Packet) -> Option<Decoded> {
     Some(network::decode(&inner, &network))
 }
 
-fn find(packet: &Packet, data: &[u8], start: usize) -> Option<Found> {
+fn find(packet: &Packet, data: &[u8], start: usize, wire_end: usize) -> Option<Found> {
     let of = |kind, carried| Some(Found::new(kind, carried, start));
     match packet.ip.protocol {
-        UDP => udp::find(packet.source_port, packet.destination_port, data, start),
+        UDP => udp::find(
+            packet.source_port,
+            packet.destination_port,
+            data,
+            start,
+            wire_end,
+        ),
         IPV4 => of(TunnelKind::IpInIp, Carried::Ipv4),
         IPV6 => of(TunnelKind::Ipv6InIp, Carried::Ipv6),
         GRE => gre::gre(data, start),

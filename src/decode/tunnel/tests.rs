@@ -403,6 +403,42 @@ fn the_version_inside_decides_and_the_outer_packet_stands_otherwise() {
 }
 
 #[test]
+fn on_the_ports_of_teredo_and_mpls_a_packet_that_does_not_fill_its_datagram_is_noise() {
+    for packet in plain() {
+        let mpls = [&bytes_of("00010140")[..], &packet].concat();
+        for (port, whole) in [(3544, &packet), (6635, &mpls)] {
+            if port == 3544 && version_of(&packet) == 4 {
+                continue;
+            }
+            let inside = |payload: &[u8]| {
+                packet_in(&ethernet(&ipv4(17, &udp(50_000, port, payload)))).source_port
+            };
+            assert_eq!(inside(whole), 5353, "{port}");
+            for more in [1, 2, 40] {
+                let longer = [&whole[..], &vec![0; more]].concat();
+                assert_eq!(inside(&longer), 50_000, "{port}");
+            }
+            assert_eq!(inside(&whole[..whole.len() - 1]), 50_000, "{port}");
+        }
+    }
+    // A frame behind a label is padded.
+    let datagram = udp(5353, 53, b"q");
+    let frame = [&ethernet(&ipv4(17, &datagram))[..], &[0; 17]].concat();
+    let payload = [&bytes_of("00010140 00000000")[..], &frame].concat();
+    let found = packet_in(&ethernet(&ipv4(17, &udp(50_000, 6635, &payload))));
+    assert_eq!(found.source_port, 5353);
+    // What a resolver and a client of QUIC send from these ports.
+    let question = bytes_of("1234 0100 0001 0000 0000 0000 0161 0765 7861 6d70 6c65 0000 0100 01");
+    let short_header = [&[0x5a; 5][..], &[0x46; 60]].concat();
+    for port in [3544, 6635] {
+        for payload in [&question[..], &short_header] {
+            let found = packet_in(&ethernet(&ipv4(17, &udp(port, 443, payload))));
+            assert_eq!((found.source_port, found.overhead), (port, 0));
+        }
+    }
+}
+
+#[test]
 fn a_packet_quoted_by_icmp_is_not_taken_out() {
     let [four, _] = plain();
     let error = [&[3, 1, 0, 0, 0, 0, 0, 0][..], &ipv4(4, &four)].concat();

@@ -36,7 +36,15 @@ pub(super) fn may_be(source: u16, destination: u16, payload: &[u8]) -> bool {
 }
 
 /// What the payload from `start` to the end of `data` carries.
-pub(super) fn find(source: u16, destination: u16, data: &[u8], start: usize) -> Option<Found> {
+///
+/// `wire_end` is where it ended on the wire.
+pub(super) fn find(
+    source: u16,
+    destination: u16,
+    data: &[u8],
+    start: usize,
+    wire_end: usize,
+) -> Option<Found> {
     let known = |port| PORTS.contains(&port);
     let port = match (known(destination), known(source)) {
         (true, _) => destination,
@@ -54,7 +62,7 @@ pub(super) fn find(source: u16, destination: u16, data: &[u8], start: usize) -> 
         6635 => Some(Found::bare(Carried::Mpls, start)),
         _ => None,
     };
-    found.or_else(|| teredo(data, start, port == TEREDO))
+    found.or_else(|| teredo(data, start, wire_end, port == TEREDO))
 }
 
 /// RFC 7348 §5; its extension for group policies has more flags.
@@ -210,8 +218,9 @@ fn capwap(data: &[u8], start: usize) -> Option<Found> {
 
 /// RFC 4380 §5.1.1: perhaps an authentication and an origin, then IPv6.
 ///
-/// Peers speak from any port to any: there the packet must fill the datagram and be one of Teredo's own network.
-fn teredo(data: &[u8], start: usize, on_port: bool) -> Option<Found> {
+/// The packet must fill the datagram: a port is no proof. Peers speak from any port to any: there it must be one of Teredo's own
+/// network too.
+fn teredo(data: &[u8], start: usize, wire_end: usize, on_port: bool) -> Option<Found> {
     let mut at = start;
     for _ in 0..2 {
         let len = match bytes_at(data, at)? {
@@ -227,9 +236,9 @@ fn teredo(data: &[u8], start: usize, on_port: bool) -> Option<Found> {
     let [first, _, _, _, l0, l1, _, _, addresses @ ..] = header;
     let claimed = usize::from(u16::from_be_bytes([l0, l1])).saturating_add(40);
     let is_own = |address: Option<&[u8; 4]>| address == Some(&[0x20, 1, 0, 0]);
-    let fills = data.len().saturating_sub(at) == claimed;
+    let fills = at.saturating_add(claimed) == wire_end;
     let of_network = is_own(addresses.first_chunk())
         || is_own(addresses.get(16..).and_then(|rest| rest.first_chunk()));
-    (first >> 4 == 6 && (on_port || fills && of_network))
+    (first >> 4 == 6 && fills && (on_port || of_network))
         .then(|| Found::new(TunnelKind::Teredo, Carried::Ipv6, at))
 }

@@ -14,6 +14,8 @@ closed_set! {
         Overlapping = "overlapping",
         /// It gave way to others, or there was no room for its bytes.
         NoRoom = "no_room",
+        /// IPv4, and another datagram with its identification began before its rest came.
+        Replaced = "replaced",
         /// More fragments than are kept.
         TooManyPieces = "too_many_pieces",
         /// The input ended before its rest came.
@@ -40,10 +42,14 @@ pub struct DatagramCounters {
     pub late_fragments: u64,
     /// Fragments that overlap others of their datagram.
     pub overlaps: u64,
+    /// Fragments that came a second time within a moment.
+    pub copies: u64,
     /// IP bytes of all fragments, those within datagrams once more.
     pub bytes: u64,
     /// Of these: of datagrams completed.
     pub completed_bytes: u64,
+    /// Of these: of copies.
+    pub copied_bytes: u64,
     /// Of these: of all others.
     pub lost_bytes: u64,
 }
@@ -61,7 +67,9 @@ impl std::ops::AddAssign<&DatagramCounters> for DatagramCounters {
         add(&mut self.refused_fragments, other.refused_fragments);
         add(&mut self.late_fragments, other.late_fragments);
         add(&mut self.overlaps, other.overlaps);
+        add(&mut self.copies, other.copies);
         add(&mut self.bytes, other.bytes);
+        add(&mut self.copied_bytes, other.copied_bytes);
         add(&mut self.completed_bytes, other.completed_bytes);
         add(&mut self.lost_bytes, other.lost_bytes);
     }

@@ -57,7 +57,7 @@ struct Reader {
 impl Reader {
     fn new(limits: FragmentLimits) -> Self {
         Self {
-            fragments: Fragments::new(limits),
+            fragments: Fragments::new(limits, true),
             lost: (0, 0),
             seq: 0,
         }
@@ -67,10 +67,13 @@ impl Reader {
         self.seq += 1;
         let lost = &mut self.lost;
         let place = (0, now, &[self.seq][..]);
-        let found = self.fragments.add(fragment, payload, place, &mut |of| {
+        let added = self.fragments.add(fragment, payload, place, &mut |of| {
             lost.0 += of.bytes;
             lost.1 += of.packets;
-        })?;
+        });
+        let Added::Completes(found) = added else {
+            return None;
+        };
         let bytes = found.bytes.clone();
         self.fragments.recycle(found);
         Some(bytes)
@@ -87,7 +90,7 @@ impl Reader {
         assert_eq!(counters.begun, counters.ended.iter().sum::<u64>());
         assert_eq!(
             counters.bytes,
-            counters.completed_bytes + counters.lost_bytes
+            counters.completed_bytes + counters.copied_bytes + counters.lost_bytes
         );
         assert_eq!(counters.lost_bytes, self.lost.0);
         assert!(self.fragments.index.is_empty());
@@ -103,15 +106,26 @@ fn ended(counters: &DatagramCounters, outcome: DatagramOutcome) -> u64 {
     counters.ended[outcome.index()]
 }
 
-/// What a map of bytes makes of the same pieces: the datagram, if it is complete; the bytes that came first count.
+/// What a map of bytes makes of the same pieces: the datagram, if it is complete; the bytes that came first count, and another
+/// beginning begins another datagram.
 #[derive(Default)]
 struct Naive {
     bytes: std::collections::BTreeMap<usize, u8>,
     len: Option<usize>,
+    seen: Vec<(usize, Vec<u8>, bool)>,
 }
 
 impl Naive {
     fn add(&mut self, offset: usize, payload: &[u8], more: bool) -> Option<Vec<u8>> {
+        let this = (offset, payload.to_vec(), more);
+        if self.seen.contains(&this) {
+            return None;
+        }
+        let beginning = (0..).map_while(|place| self.bytes.get(&place));
+        if offset == 0 && beginning.zip(payload).any(|(one, other)| one != other) {
+            *self = Self::default();
+        }
+        self.seen.push(this);
         let end = offset + payload.len();
         let reach = self.bytes.keys().next_back().map_or(0, |last| last + 1);
         let contradicts = match self.len {
@@ -188,7 +202,8 @@ proptest! {
         prop_assert_eq!(found, vec![bytes]);
         let counters = reader.finish();
         prop_assert_eq!((counters.begun, ended(&counters, DatagramOutcome::Completed)), (1, 1));
-        prop_assert_eq!(counters.late_fragments, 1);
+        prop_assert_eq!((counters.copies, counters.late_fragments), (pieces.len() as u64, 0));
+        prop_assert_eq!((counters.copied_bytes, counters.overlaps), (counters.completed_bytes, 0));
     }
 }
 
@@ -199,7 +214,7 @@ fn overlapping_fragments_of_ipv6_drop_the_datagram_and_what_follows() {
         reader.add(at(0), &piece(IpVersion::V6, 1, 0, 16, true), &[1; 16]),
         None
     );
-    // A copy is no overlap; other bytes in its place are.
+    // A copy is nothing of its own; other bytes in its place are an overlap.
     assert_eq!(
         reader.add(at(0), &piece(IpVersion::V6, 1, 0, 16, true), &[1; 16]),
         None
@@ -216,8 +231,64 @@ fn overlapping_fragments_of_ipv6_drop_the_datagram_and_what_follows() {
     assert_eq!(ended(&counters, DatagramOutcome::Overlapping), 1);
     assert_eq!(
         (counters.begun, counters.late_fragments, counters.overlaps),
-        (1, 1, 2)
+        (1, 1, 1)
     );
+}
+
+#[test]
+fn a_copy_of_a_datagram_put_together_is_none_of_the_next_with_its_identification() {
+    let mut reader = Reader::new(limits());
+    let (first, last) = (
+        piece(IpVersion::V4, 1, 0, 8, true),
+        piece(IpVersion::V4, 1, 8, 4, false),
+    );
+    assert_eq!(reader.add(at(0), &first, &[1; 8]), None);
+    assert!(reader.add(at(0), &last, &[2; 4]).is_some());
+    assert_eq!(reader.add(at(1), &first, &[3; 8]), None);
+    assert_eq!(reader.add(at(1), &last, &[2; 4]), None);
+    let longer = piece(IpVersion::V4, 1, 8, 5, false);
+    let whole = reader.add(at(1), &longer, &[4; 5]).unwrap();
+    assert_eq!(whole, [3, 3, 3, 3, 3, 3, 3, 3, 4, 4, 4, 4, 4]);
+    let counters = reader.finish();
+    assert_eq!((counters.copies, counters.overlaps), (1, 0));
+}
+
+#[test]
+fn another_first_fragment_of_ipv4_begins_another_datagram() {
+    let mut reader = Reader::new(limits());
+    let first = piece(IpVersion::V4, 1, 0, 8, true);
+    let last = piece(IpVersion::V4, 1, 8, 4, false);
+    assert_eq!(reader.add(at(0), &first, &[1; 8]), None);
+    assert_eq!(reader.add(at(5000), &first, &[3; 8]), None);
+    assert_eq!(reader.lost, (28, 1));
+    let whole = reader.add(at(5000), &last, &[4; 4]).unwrap();
+    assert_eq!(whole, [3, 3, 3, 3, 3, 3, 3, 3, 4, 4, 4, 4]);
+    // The same once more after a while is no other datagram, and what is cut is compared as far as it goes.
+    assert_eq!(reader.add(at(6000), &first, &[5; 8]), None);
+    assert_eq!(reader.add(at(6500), &first, &[5; 8]), None);
+    assert_eq!(reader.add(at(6600), &first, &[5; 4]), None);
+    assert!(reader.add(at(6700), &last, &[6; 4]).is_some());
+    let counters = reader.finish();
+    assert_eq!(ended(&counters, DatagramOutcome::Replaced), 1);
+    assert_eq!(ended(&counters, DatagramOutcome::Completed), 2);
+}
+
+#[test]
+fn where_copies_are_not_looked_for_every_fragment_counts() {
+    let mut reader = Reader::new(limits());
+    reader.fragments = Fragments::new(limits(), false);
+    let (first, last) = (
+        piece(IpVersion::V4, 1, 0, 8, true),
+        piece(IpVersion::V4, 1, 8, 4, false),
+    );
+    for fragment in [&first, &first] {
+        assert_eq!(reader.add(at(0), fragment, &[1; 8]), None);
+    }
+    assert!(reader.add(at(0), &last, &[2; 4]).is_some());
+    assert_eq!(reader.add(at(0), &last, &[2; 4]), None);
+    let counters = reader.finish();
+    assert_eq!((counters.copies, counters.late_fragments), (0, 1));
+    assert_eq!((counters.completed_bytes, counters.lost_bytes), (80, 24));
 }
 
 #[test]
