@@ -218,8 +218,8 @@ fn capwap(data: &[u8], start: usize) -> Option<Found> {
 
 /// RFC 4380 §5.1.1: perhaps an authentication and an origin, then IPv6.
 ///
-/// The packet must fill the datagram: a port is no proof. Peers speak from any port to any: there it must be one of Teredo's own
-/// network too.
+/// The packet must fill the datagram: a port is no proof. Peers speak from any port to any, and what is carried has an address of
+/// Teredo's own network at one end; with a server, on the port, a client that has none yet speaks from a link-local one.
 fn teredo(data: &[u8], start: usize, wire_end: usize, on_port: bool) -> Option<Found> {
     let mut at = start;
     for _ in 0..2 {
@@ -239,6 +239,7 @@ fn teredo(data: &[u8], start: usize, wire_end: usize, on_port: bool) -> Option<F
     let fills = at.saturating_add(claimed) == wire_end;
     let of_network = is_own(addresses.first_chunk())
         || is_own(addresses.get(16..).and_then(|rest| rest.first_chunk()));
-    (first >> 4 == 6 && fills && (on_port || of_network))
+    let link_local = matches!(addresses, [0xfe, 0x80..=0xbf, ..]);
+    (first >> 4 == 6 && fills && (of_network || on_port && link_local))
         .then(|| Found::new(TunnelKind::Teredo, Carried::Ipv6, at))
 }
