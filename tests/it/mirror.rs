@@ -39,8 +39,14 @@ fn without_frames(run: &Run) -> Value {
 fn every_packet_doubled_changes_nothing_but_the_count_of_copies() {
     for capture in [
         "demo.pcap",
-        "names-in-clear.pcap",
         "hello-deliveries.pcap",
+        "name-services.pcap",
+        "names-in-clear.pcap",
+        "names-in-clear-answers.pcap",
+        "names-in-clear-questions.pcap",
+        "proxies.pcap",
+        "quic.pcap",
+        "tls-servers.pcap",
         "tunnels.pcap",
     ] {
         let frames = frames_of(&pcaps().join(capture));
