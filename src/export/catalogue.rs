@@ -225,7 +225,7 @@ pub const CATALOGUE: &[Definition] = &[
     counter(
         "avscope_quic_total",
         &["outcome"],
-        "Initial packets of QUIC clients opened, datagrams with an Initial that no known key opens, hellos put together from several datagrams, and what was refused for lack of room or given up.",
+        "Initial packets of QUIC clients opened, datagrams with an Initial that no known key opens, hellos put together from several datagrams, what was refused for lack of room or given up, and datagrams that were not tried any more for whether they begin another connection.",
     ),
     counter(
         "avscope_tls_servers_total",
