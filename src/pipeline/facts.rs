@@ -307,6 +307,12 @@ impl<'a> Telling<'a> {
             tls,
             time: self.task.timestamp,
         };
+        let key = self.next_key();
+        self.events.push_observed(key, event);
+    }
+
+    /// The key of the next event that the packet makes.
+    pub(super) fn next_key(&mut self) -> EventKey {
         let key = EventKey {
             at: self.task.stream_time,
             seq: self.task.seq,
@@ -314,7 +320,7 @@ impl<'a> Telling<'a> {
             part: self.part,
         };
         self.part = self.part.saturating_add(1);
-        self.events.push_observed(key, event);
+        key
     }
 
     /// The frame, hashed when something in it is first told.

@@ -223,17 +223,6 @@ impl Telling<'_> {
         let key = self.next_key();
         self.events.push_host(key, fact);
     }
-
-    fn next_key(&mut self) -> EventKey {
-        let key = EventKey {
-            at: self.task.stream_time,
-            seq: self.task.seq,
-            ordinal: Ordinal::Shown,
-            part: self.part,
-        };
-        self.part = self.part.saturating_add(1);
-        key
-    }
 }
 
 /// Sender and receiver.
