@@ -229,3 +229,19 @@ fn the_table_says_that_the_place_is_behind_a_proxy() {
         );
     }
 }
+
+/// An address in place of a name is told as a name is, and says no more than the address does.
+#[test]
+fn an_address_as_server_name_is_told_and_judged_by_no_rule() {
+    for address in ["192.0.2.9", "91.228.166.13"] {
+        let mut connection = Connection::open(BEGIN, (CLIENT.0, 40_009), ([203, 0, 113, 95], 443));
+        connection.ask(&hello(address, false), 1400);
+        let run = run_frames(connection.close(), &Way::default());
+        let told = lines_of(&run, "tls");
+        assert_eq!(told[0]["tls"]["sni"], address);
+        assert_eq!(told[0]["avscope"]["evidence"][0]["kind"], "tls_sni");
+        let flow = &lines_of(&run, "flow")[0];
+        assert_eq!(flow["avscope"]["coverage"], "sni_is_address", "{flow}");
+        assert!(flow["avscope"]["attribution"].is_null(), "{flow}");
+    }
+}
