@@ -66,7 +66,7 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
             "report",
         ],
     ),
-    ("config", &["flow", "attribute", "pipeline"]),
+    ("config", &["aggregate", "flow", "attribute", "pipeline"]),
     (
         "cli",
         &[

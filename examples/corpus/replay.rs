@@ -46,8 +46,7 @@ pub fn replay(capture: &Path, rules: &Arc<Ruleset>) -> Replayed {
         Arc::new(Countries::Embedded),
         Arc::clone(&operators),
         Arc::clone(&settings.home),
-        1000,
-        settings.dns.memory(),
+        &settings.ledger,
     );
     let mut sink = Sink {
         ledger,

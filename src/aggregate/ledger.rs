@@ -13,7 +13,7 @@ use super::{
     ResolverMemory, Traffic, Weighed,
 };
 use crate::attribute::{RuleMatch, Ruleset, ValidityDate};
-use crate::flow::{Endpoint, FlowEndReason, FlowId, HomeNetworks};
+use crate::flow::{Endpoint, FlowEndReason, FlowId, HomeNetworks, ZoneTable};
 use crate::geo::{Countries, OperatorTable};
 use crate::model::{
     AppProtocol, Confidence, DnsOutcome, EvidenceKind, HostFactKind, Locality, Timestamp,
@@ -78,6 +78,17 @@ fn names_in(facts: &[u64; EvidenceKind::COUNT]) -> u64 {
         .sum()
 }
 
+/// Bounds and choices of a ledger.
+#[derive(Clone, Debug)]
+pub struct LedgerSettings {
+    /// Exposures listed at most.
+    pub exposures_max: usize,
+    /// For how long, and of how many, it is remembered who resolved what.
+    pub memory: MemoryLimits,
+    /// The user's zones.
+    pub zones: Arc<ZoneTable>,
+}
+
 /// Sums up ordered events.
 #[derive(Debug)]
 pub struct Ledger {
@@ -85,6 +96,7 @@ pub struct Ledger {
     countries: Arc<Countries>,
     operators: Arc<OperatorTable>,
     home: Arc<HomeNetworks>,
+    zones: Arc<ZoneTable>,
     exposures: Exposures,
     memory: ResolverMemory,
     /// What was learnt beside flows that are open: as many as can be open.
@@ -109,22 +121,23 @@ struct Beside {
 }
 
 impl Ledger {
-    /// An empty ledger that lists at most `exposures_max` exposures.
+    /// An empty ledger.
     pub fn new(
         rules: Arc<Ruleset>,
         countries: Arc<Countries>,
         operators: Arc<OperatorTable>,
         home: Arc<HomeNetworks>,
-        exposures_max: usize,
-        memory: MemoryLimits,
+        settings: &LedgerSettings,
     ) -> Self {
+        let exposures_max = settings.exposures_max;
         Self {
             rules,
             countries,
             operators,
             home,
+            zones: Arc::clone(&settings.zones),
             exposures: Exposures::new(exposures_max),
-            memory: ResolverMemory::new(memory),
+            memory: ResolverMemory::new(settings.memory),
             beside: HashMap::new(),
             bytes: ByteLedger::default(),
             counters: LedgerCounters::default(),
@@ -156,6 +169,11 @@ impl Ledger {
     /// What was made of the last event.
     pub fn judgement(&self) -> &Judgement {
         &self.judgement
+    }
+
+    /// The user's zones.
+    pub fn zones(&self) -> &ZoneTable {
+        &self.zones
     }
 
     /// Who talks to whom.

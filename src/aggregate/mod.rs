@@ -26,6 +26,6 @@ pub use exposure::{Contacts, EvidenceSample, Exposure, ExposureKey, Exposures, H
 pub use home_hint::{HomeHint, ProposedHome};
 pub use host_fact::{DhcpMessage, HostFact};
 pub use judgement::{Judgement, Weighed};
-pub use ledger::{Ledger, LedgerCounters};
+pub use ledger::{Ledger, LedgerCounters, LedgerSettings};
 pub use resolver::{MemoryLimits, Remembered, Resolved, ResolverMemory};
 pub use tls_seen::{CertificateSeen, HelloSeen, ServerSeen, TlsSeen};

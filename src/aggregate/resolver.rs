@@ -22,6 +22,17 @@ pub struct MemoryLimits {
     pub entries_max: usize,
 }
 
+impl Default for MemoryLimits {
+    fn default() -> Self {
+        Self {
+            min: Duration::from_secs(3600),
+            max: Duration::from_secs(86_400),
+            // About 200 bytes each: 50 MB when full.
+            entries_max: 1 << 18,
+        }
+    }
+}
+
 /// A name that was resolved.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Resolved {

@@ -147,8 +147,7 @@ fn find(
         Arc::new(Countries::Embedded),
         operators,
         Arc::clone(&settings.home),
-        configuration.limits.exposures_max.value as usize,
-        settings.dns.memory(),
+        &settings.ledger,
     );
     let mut locator = FlowLocator::default();
     let mut frames = BTreeSet::new();

@@ -128,8 +128,7 @@ pub fn run(args: &ReplayArgs) -> anyhow::Result<ExitCode> {
         Arc::clone(&countries),
         Arc::clone(&operators),
         Arc::clone(&settings.home),
-        configuration.limits.exposures_max.value as usize,
-        settings.dns.memory(),
+        &settings.ledger,
     );
     let events_path = args.events.as_deref();
     let events_path = events_path.or(configuration.output.events.path());

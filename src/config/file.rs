@@ -18,8 +18,11 @@ use super::sections::{
 };
 use super::zones::{NAMED_MAX, Site, Zone, name_is_one, zones};
 use super::{ConfigError, OFFLINE_HASH_SEED, default_workers};
+use crate::aggregate::{LedgerSettings, MemoryLimits};
 use crate::attribute::Ruleset;
-use crate::flow::{DuplicateLimits, FragmentLimits, HomeNetworks, StreamLimits, Timeouts};
+use crate::flow::{
+    DuplicateLimits, FragmentLimits, HomeNetworks, StreamLimits, Timeouts, ZoneTable,
+};
 use crate::pipeline::{DnsLimits, MirrorLimits, QuicSettings, SHARDS, Settings, TlsLimits};
 
 /// Where a configuration lies for all users of a machine.
@@ -276,9 +279,6 @@ impl Configuration {
                 transaction_timeout: seconds(&dns.transaction_seconds),
                 pending_max: dns.pending_max.value as usize,
                 pending_per_flow_max: dns.pending_per_flow_max.value as usize,
-                memory_min: seconds(&dns.memory_seconds_min),
-                memory_max: seconds(&dns.memory_seconds_max),
-                memory_entries_max: dns.memory_entries_max.value as usize,
             },
             mirror: MirrorLimits {
                 duplicates: DuplicateLimits {
@@ -300,9 +300,27 @@ impl Configuration {
                 dtls_bytes_max: self.tls.dtls_bytes_max.value as usize,
             },
             hello_details: true,
+            ledger: self.ledger()?,
             home: Arc::new(home),
             rules,
             hash_seed: OFFLINE_HASH_SEED,
+        })
+    }
+
+    fn ledger(&self) -> Result<LedgerSettings, ConfigError> {
+        let zones = self.zones()?;
+        let zones = zones
+            .iter()
+            .map(|zone| (zone.name.as_str(), &zone.networks[..]));
+        let (dns, seconds) = (&self.dns, Duration::from_secs);
+        Ok(LedgerSettings {
+            exposures_max: self.limits.exposures_max.value as usize,
+            memory: MemoryLimits {
+                entries_max: dns.memory_entries_max.value as usize,
+                min: seconds(dns.memory_seconds_min.value),
+                max: seconds(dns.memory_seconds_max.value),
+            },
+            zones: Arc::new(ZoneTable::new(zones)),
         })
     }
 

@@ -4,6 +4,7 @@
 
 use super::Limits;
 use super::section::section;
+use crate::aggregate::MemoryLimits;
 use crate::flow::{FragmentLimits, HomeNetworks, Timeouts};
 use crate::pipeline::{DnsLimits, MirrorLimits, QuicSettings, SHARDS, TlsLimits};
 
@@ -80,11 +81,11 @@ section! {
         /// Questions that wait in one flow; each is searched in turn.
         pending_per_flow_max: u64 = DnsLimits::default().pending_per_flow_max as u64, within 1..=1 << 12;
         /// An answer is remembered at least so long.
-        memory_seconds_min: u64 = DnsLimits::default().memory_min.as_secs(), within 1..=WEEK_SECONDS;
+        memory_seconds_min: u64 = MemoryLimits::default().min.as_secs(), within 1..=WEEK_SECONDS;
         /// An answer is remembered at most so long.
-        memory_seconds_max: u64 = DnsLimits::default().memory_max.as_secs(), within 1..=WEEK_SECONDS;
+        memory_seconds_max: u64 = MemoryLimits::default().max.as_secs(), within 1..=WEEK_SECONDS;
         /// Answers remembered.
-        memory_entries_max: u64 = DnsLimits::default().memory_entries_max as u64, within 1..=1 << 26;
+        memory_entries_max: u64 = MemoryLimits::default().entries_max as u64, within 1..=1 << 26;
     }
 }
 

@@ -15,9 +15,9 @@ pub struct NetworkError {
 
 /// One prefix over 16-byte addresses.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Prefix {
-    network: u128,
-    mask: u128,
+pub(super) struct Prefix {
+    pub network: u128,
+    pub mask: u128,
 }
 
 /// The networks that count as home.
@@ -117,21 +117,27 @@ fn prefix(text: &str) -> Option<Prefix> {
         .parse()
         .or_else(|_| text.parse::<std::net::IpAddr>().map(IpNet::from))
         .ok()?;
-    let net = net.trunc();
-    let (network, len) = match net {
-        IpNet::V4(v4) => (
-            v4.network().to_ipv6_mapped(),
-            u32::from(v4.prefix_len()).saturating_add(96),
-        ),
-        IpNet::V6(v6) => (v6.network(), u32::from(v6.prefix_len())),
-    };
-    let mask = u128::MAX
-        .checked_shl(128u32.saturating_sub(len))
-        .unwrap_or(0);
-    Some(Prefix {
-        network: u128::from(network),
-        mask,
-    })
+    Some(Prefix::of(net))
+}
+
+impl Prefix {
+    /// The network, without the bits of a host.
+    pub fn of(net: IpNet) -> Self {
+        let (network, len) = match net.trunc() {
+            IpNet::V4(v4) => (
+                v4.network().to_ipv6_mapped(),
+                u32::from(v4.prefix_len()).saturating_add(96),
+            ),
+            IpNet::V6(v6) => (v6.network(), u32::from(v6.prefix_len())),
+        };
+        let mask = u128::MAX
+            .checked_shl(128u32.saturating_sub(len))
+            .unwrap_or(0);
+        Self {
+            network: u128::from(network),
+            mask,
+        }
+    }
 }
 
 #[cfg(test)]

@@ -21,6 +21,7 @@ mod record;
 mod table;
 mod tcp_stream;
 mod wheel;
+mod zones;
 
 pub use duplicates::{DuplicateCounters, DuplicateLimits, DuplicateWindow};
 pub use entry::{Directed, FlowEntry, FlowFlags};
@@ -33,3 +34,4 @@ pub use loss::{Acknowledged, LossCounters, LossProbe};
 pub use record::{Counters, FlowEndReason, FlowId, FlowRecord};
 pub use table::{Expired, FlowTable, Timeouts, Update};
 pub use tcp_stream::{Delivery, StreamLimits, TcpStream};
+pub use zones::{ZoneId, ZoneTable};

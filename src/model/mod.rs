@@ -21,6 +21,6 @@ pub use text::{civil_seconds, printable, rfc3339};
 pub use time::{Tick, Timestamp};
 pub use tls_version::tls_version_word;
 pub use words::{
-    Confidence, CountryCode, DnsOutcome, EvidenceKind, NotACountryCode, Purpose, SourceClass,
-    UnknownWord,
+    AttemptOutcome, Confidence, Contact, CountryCode, DnsOutcome, EvidenceKind, NotACountryCode,
+    Purpose, SourceClass, UnknownWord, Verdict,
 };

@@ -136,6 +136,60 @@ closed_set! {
     }
 }
 
+closed_set! {
+    /// What all sightings of an exposure together indicate; `docs/VERDICTS.md` has the function.
+    pub enum Verdict {
+        /// The vendor's product runs on the host: evidence that only the product gives, and more than once.
+        Installed = "installed",
+        /// An engine of the one vendor works inside a product of the other.
+        Embedded = "embedded",
+        /// The vendor's engine or cloud is in use, by a product that is not known.
+        EngineContact = "engine_contact",
+        /// Web sites were visited: no evidence of a product.
+        Visited = "visited",
+        /// Too little, or too weak, to say more.
+        Indeterminate = "indeterminate",
+    }
+}
+
+closed_set! {
+    /// Whether the vendor's side was ever seen to answer.
+    pub enum Contact {
+        /// Something at the address answered the host.
+        Reached = "reached",
+        /// The host tried, or asked for the name, and no answer of the vendor's side was seen: blocked products are installed too.
+        Attempted = "attempted",
+    }
+}
+
+closed_set! {
+    /// What became of one attempt to contact a vendor.
+    pub enum AttemptOutcome {
+        /// The server sent payload.
+        Reached = "reached",
+        /// Only the host's side was seen, and it sent payload over an open TCP connection: something had answered.
+        OneWay = "one_way",
+        /// The server, or something in its place, answered with nothing but RST.
+        Reset = "reset",
+        /// The connection was accepted, and nothing was sent on it.
+        Silent = "silent",
+        /// Nothing came back.
+        Unanswered = "unanswered",
+        /// The name led to an address of the user's own network: a filter's page, a mirror, a relay.
+        Diverted = "diverted",
+        /// A proxy was asked, and no answer of the server behind it was seen.
+        Proxied = "proxied",
+        /// The name was resolved, as far as this question goes.
+        NameResolved = "name_resolved",
+        /// The name was answered with addresses that lead nowhere.
+        NameSinkholed = "name_sinkholed",
+        /// The name was denied: no such name, no data, refused, or an error.
+        NameDenied = "name_denied",
+        /// No answer to the question was seen, or it could not be read.
+        NameUnanswered = "name_unanswered",
+    }
+}
+
 /// A country as ISO 3166-1 alpha-2, upper case.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct CountryCode([u8; 2]);

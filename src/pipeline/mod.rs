@@ -29,7 +29,7 @@ pub use run::{Outcome, ReplayError, replay};
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::aggregate::MemoryLimits;
+use crate::aggregate::LedgerSettings;
 use crate::attribute::Ruleset;
 use crate::flow::{DuplicateLimits, FragmentLimits, HomeNetworks, StreamLimits, Timeouts};
 
@@ -45,12 +45,6 @@ pub struct DnsLimits {
     pub pending_max: usize,
     /// Questions that wait in one flow.
     pub pending_per_flow_max: usize,
-    /// An answer is remembered at least so long: programs hold on to addresses beyond the time to live.
-    pub memory_min: Duration,
-    /// And at most so long.
-    pub memory_max: Duration,
-    /// Answers remembered: pairs of a client and an address.
-    pub memory_entries_max: usize,
 }
 
 impl Default for DnsLimits {
@@ -62,21 +56,6 @@ impl Default for DnsLimits {
             pending_max: 1 << 18,
             // A forwarder asks from one port; what it has open at a time is searched in turn.
             pending_per_flow_max: 256,
-            memory_min: Duration::from_secs(3600),
-            memory_max: Duration::from_secs(86_400),
-            // About 200 bytes each: 50 MB when full.
-            memory_entries_max: 1 << 18,
-        }
-    }
-}
-
-impl DnsLimits {
-    /// What the ledger's memory needs of it.
-    pub const fn memory(&self) -> MemoryLimits {
-        MemoryLimits {
-            min: self.memory_min,
-            max: self.memory_max,
-            entries_max: self.memory_entries_max,
         }
     }
 }
@@ -170,7 +149,7 @@ pub struct Settings {
     pub stream: StreamLimits,
     /// When flows end.
     pub timeouts: Timeouts,
-    /// Questions to name services, and for how long answers are remembered.
+    /// Questions to name services.
     pub dns: DnsLimits,
     /// What is done about the faults of a mirror port.
     pub mirror: MirrorLimits,
@@ -182,6 +161,8 @@ pub struct Settings {
     pub tls: TlsLimits,
     /// Whether an output wants what a hello offers beside the name: ALPN, versions, fingerprints.
     pub hello_details: bool,
+    /// What is made of events.
+    pub ledger: LedgerSettings,
     /// What is inside.
     pub home: Arc<HomeNetworks>,
     /// What names mean.

@@ -6,7 +6,7 @@ use super::Summary;
 use crate::geo::Dataset;
 use crate::model::CountryCode;
 
-const HEADER: [&str; 26] = [
+const HEADER: [&str; 27] = [
     "host",
     "vendor",
     "vendor_name",
@@ -33,6 +33,7 @@ const HEADER: [&str; 26] = [
     "operator_dataset",
     "id",
     "site",
+    "zone",
 ];
 
 /// Writes a header and a line for each exposure.
@@ -99,6 +100,7 @@ pub fn write_csv(summary: &Summary, out: &mut dyn Write) -> std::io::Result<()> 
             operator_dataset.clone(),
             exposure.id.clone(),
             exposure.site.clone().unwrap_or_default(),
+            exposure.zone.clone().unwrap_or_default(),
         ])?;
     }
     writer.flush()

@@ -11,6 +11,7 @@ use crate::aggregate::{
 };
 use crate::attribute::{EngineRelation, Ruleset};
 use crate::capture::{ClockStats, FileReport};
+use crate::flow::ZoneTable;
 use crate::geo::Dataset;
 use crate::model::{Confidence, CountryCode, EvidenceKind, Purpose, printable, redacted, rfc3339};
 use crate::pipeline::{FrameCounters, ShardCounters};
@@ -61,6 +62,8 @@ pub struct ExposureView {
     pub id: String,
     /// Where the host is, where inputs were given a site.
     pub site: Option<String>,
+    /// The user's zone that the host is in.
+    pub zone: Option<String>,
     /// The home side.
     pub host: IpAddr,
     /// Identifier of the vendor.
@@ -155,7 +158,13 @@ pub struct SightingView {
 
 impl ExposureView {
     /// One exposure in words.
-    pub fn of(key: &ExposureKey, exposure: &Exposure, rules: &Ruleset, sites: &[String]) -> Self {
+    pub fn of(
+        key: &ExposureKey,
+        exposure: &Exposure,
+        rules: &Ruleset,
+        zones: &ZoneTable,
+        sites: &[String],
+    ) -> Self {
         let vendor = rules.vendor(key.vendor);
         let engine = key.engine.map(|engine| {
             let relation = exposure
@@ -180,6 +189,7 @@ impl ExposureView {
         Self {
             id: exposure_id(key, rules, sites),
             site: site_of(key, sites),
+            zone: zones.name_of(&key.host).map(str::to_owned),
             host: Ipv6Addr::from(key.host).to_canonical(),
             vendor: vendor.id.clone(),
             vendor_name: vendor.legal_name.clone(),
@@ -302,7 +312,7 @@ impl Summary {
         let mut exposures: Vec<_> = ledger
             .exposures()
             .iter()
-            .map(|(key, exposure)| ExposureView::of(key, exposure, rules, sites))
+            .map(|(key, exposure)| ExposureView::of(key, exposure, rules, ledger.zones(), sites))
             .collect();
         exposures.sort_by(|a, b| {
             (&a.site, a.host, &a.vendor, &a.product).cmp(&(&b.site, b.host, &b.vendor, &b.product))

@@ -121,7 +121,7 @@ fn a_file_reaches_the_stages() {
     .unwrap();
     assert_eq!(settings.timeouts.tcp_new.as_secs(), 61);
     assert_eq!(settings.timeouts.udp.as_secs(), 60);
-    assert_eq!(settings.dns.memory_min.as_secs(), 7);
+    assert_eq!(settings.ledger.memory.min.as_secs(), 7);
     assert_eq!((settings.names_max, settings.workers), (9, 3));
     assert_eq!(settings.home.texts(), ["203.0.113.0/24"]);
 }

@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
+use avscope::aggregate::MemoryLimits;
 use avscope::capture::{CaptureFiles, InputOptions};
 use avscope::config::Limits;
 use avscope::pipeline::DnsLimits;
@@ -327,8 +328,11 @@ fn least() -> Way {
         dns: DnsLimits {
             pending_max: 1,
             pending_per_flow_max: 1,
-            memory_entries_max: 1,
             ..DnsLimits::default()
+        },
+        memory: MemoryLimits {
+            entries_max: 1,
+            ..MemoryLimits::default()
         },
         ..Way::default()
     }

@@ -263,7 +263,7 @@ fn the_name_that_the_client_gives_outweighs_what_it_resolved() {
 #[test]
 fn a_memory_of_one_forgets_and_counts() {
     let mut way = Way::default();
-    way.dns.memory_entries_max = 1;
+    way.memory.entries_max = 1;
     let elsewhere = [(NOBODY, 60, Data::Address([203, 0, 113, 8]))];
     let mut frames = answered(BEGIN, CLIENT, VENDOR);
     frames.extend(resolved(

@@ -282,6 +282,11 @@ fn written() -> &'static Written {
         let nowhere = ["--home-net", "203.0.113.0/24"];
         replay(&[&demo], &nowhere, &mut written);
         let folder = tempfile::tempdir().unwrap();
+        let zones = folder.path().join("zones.toml");
+        std::fs::write(&zones, "[zones]\nstaff = [\"192.168.10.16/28\"]\n").unwrap();
+        let zoned = ["--config", zones.to_str().unwrap()];
+        replay(&[&demo], &zoned, &mut written);
+        std::fs::remove_file(&zones).unwrap();
         let composed = portless_capture(folder.path());
         replay(&[&composed], &[], &mut written);
         // A folder with a site, digests, and something that is no capture.

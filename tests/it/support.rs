@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
 
 use assert_cmd::Command;
-use avscope::aggregate::{Conservation, EventRef, Ledger};
+use avscope::aggregate::{Conservation, EventRef, Ledger, MemoryLimits};
 use avscope::attribute::Ruleset;
 use avscope::capture::{CaptureFiles, PacketSource};
 use avscope::config::{self, Limits};
@@ -78,6 +78,7 @@ pub struct Way {
     pub batch_frames: usize,
     pub limits: Limits,
     pub dns: DnsLimits,
+    pub memory: MemoryLimits,
     pub mirror: MirrorLimits,
     pub quic: QuicSettings,
 }
@@ -89,6 +90,7 @@ impl Default for Way {
             batch_frames: 64,
             limits: Limits::default(),
             dns: DnsLimits::default(),
+            memory: MemoryLimits::default(),
             mirror: MirrorLimits::default(),
             quic: QuicSettings::default(),
         }
@@ -129,11 +131,13 @@ pub fn settings(way: &Way) -> Settings {
     let rules = Arc::clone(RULES.get_or_init(|| Arc::new(Ruleset::builtin().unwrap())));
     let limits = &way.limits;
     let settings = config::offline(Some(way.workers), way.batch_frames, limits, &[], rules);
+    let mut settings = settings.unwrap();
+    settings.ledger.memory = way.memory;
     Settings {
         dns: way.dns,
         mirror: way.mirror,
         quic: way.quic,
-        ..settings.unwrap()
+        ..settings
     }
 }
 
@@ -163,8 +167,7 @@ pub fn run_source<S: PacketSource + Send>(
         Arc::new(Countries::Embedded),
         Arc::clone(&operators),
         Arc::clone(&settings.home),
-        way.limits.exposures_max,
-        settings.dns.memory(),
+        &settings.ledger,
     );
     let mut names = Names::default();
     let mut events = EventWriter::new(

@@ -69,8 +69,7 @@ fn count(capture: &Path, workers: usize) -> Counted {
             Arc::new(Countries::Embedded),
             Arc::new(OperatorTable::builtin().unwrap()),
             Arc::clone(&settings.home),
-            limits.exposures_max,
-            settings.dns.memory(),
+            &settings.ledger,
         ),
         names: Names::default(),
     };
