@@ -23,6 +23,10 @@ from namespaces import HERE, ComposeError, Network
 from pcapfile import read_pcap
 from recording import Recording
 from servers import filler
+from spread import spread_file
+
+# Recorded in half a minute, told as half an hour: what comes back after a minute and more is a program.
+SPREAD = 60
 
 
 def start_servers(network: Network, short: str, config: dict, scratch: Path) -> None:
@@ -223,5 +227,6 @@ def compose(out: Path, scratch: Path, rustls: Path) -> Path:
             run_all([office.day(host["id"]) for host in case["host"]])
     packets = len(read_pcap(recorded))
     shutil.copyfile(recorded, out / "demo.pcap")
+    spread_file(out / "demo.pcap", SPREAD)
     (out / "demo.expected.json").write_text(json.dumps(expected(office, packets), indent=1) + "\n")
     return out / "demo.pcap"

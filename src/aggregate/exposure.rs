@@ -3,11 +3,14 @@
 use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
-use super::{EvidenceSample as Sample, FrameRef, Traffic};
-use crate::attribute::{RuleId, RuleMatch, Ruleset, VendorId};
+use super::verdict::{EngineOf, VerdictFacts, VerdictSighting};
+use super::{
+    Counts, EvidenceSample as Sample, Places, Rhythm, Sighting, Traffic, VerdictLimits,
+    VerdictReason,
+};
+use crate::attribute::{Indicates, RuleId, RuleMatch, Ruleset, VendorId};
 use crate::decode::Address;
-use crate::flow::{FlowId, FlowKey};
-use crate::model::{Confidence, CountryCode, EvidenceKind, Purpose, Timestamp};
+use crate::model::{AttemptOutcome, Confidence, Contact, CountryCode, Purpose, Timestamp, Verdict};
 
 /// Names, countries and operators that one exposure lists; further names are counted by `unlisted_sightings`.
 const LISTED_MAX: usize = 16;
@@ -27,29 +30,6 @@ pub struct ExposureKey {
     pub engine: Option<VendorId>,
 }
 
-/// One sighting, enough to find it again.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct EvidenceSample {
-    /// What kind of fact.
-    pub kind: EvidenceKind,
-    /// The name, as on the wire.
-    pub name: Vec<u8>,
-    /// The rule and pattern that knew it.
-    pub rule: RuleMatch,
-    /// The frame that completed the message.
-    pub frame: FrameRef,
-    /// The flow.
-    pub flow: FlowId,
-    /// The flow's key: with the position of its first packet enough to find its packets again.
-    pub key: FlowKey,
-    /// Position of the flow's first packet.
-    pub first_seq: u64,
-    /// The server contacted.
-    pub server: Address,
-    /// The rule's confidence, weighed by the kind of evidence.
-    pub confidence: Confidence,
-}
-
 /// How often something was contacted, and how often its name was only asked for.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize)]
 pub struct Contacts {
@@ -57,6 +37,21 @@ pub struct Contacts {
     pub contacts: u64,
     /// Questions to a name service.
     pub questions: u64,
+}
+
+/// What an exposure is for one purpose.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PurposeRecord {
+    /// How often.
+    pub contacts: Contacts,
+    /// Time of the first sighting.
+    pub first_seen: Timestamp,
+    /// Time of the latest packet of its flows.
+    pub last_seen: Timestamp,
+    /// What its flows carried.
+    pub traffic: Traffic,
+    /// When it was contacted or asked for.
+    pub rhythm: Rhythm,
 }
 
 /// A host talking to a vendor.
@@ -69,7 +64,9 @@ pub struct Exposure {
     /// What its flows carried.
     pub traffic: Traffic,
     /// What was contacted or asked for, and how often.
-    pub purposes: BTreeMap<Purpose, Contacts>,
+    pub purposes: BTreeMap<Purpose, PurposeRecord>,
+    /// What became of its flows and questions.
+    pub outcomes: [u64; AttemptOutcome::COUNT],
     /// The best confidence of any sighting.
     pub confidence: Confidence,
     /// The first sighting of each name.
@@ -82,6 +79,7 @@ pub struct Exposure {
     pub operators: BTreeSet<(String, Option<CountryCode>)>,
     /// A sighting offered Encrypted ClientHello: the name may be a cover.
     pub ech_offered: bool,
+    facts: VerdictFacts,
 }
 
 /// An address in its world.
@@ -95,48 +93,24 @@ pub struct Exposures {
     /// Exposures by host and rule: spares the usual sighting the making of a key. Several rules can lead to one exposure.
     by_rule: HashMap<(Host, RuleId), u32>,
     capacity: usize,
+    verdicts: VerdictLimits,
     /// What the last event added to. Reused from event to event: clearing keeps the memory.
     touched: Vec<(Host, RuleId)>,
     /// Sightings that found no room.
     pub refused: u64,
 }
 
-/// A name seen, on its way to become a sample if it is new.
+/// What a flow adds to its exposure.
 #[derive(Clone, Copy, Debug)]
-pub struct Sighting<'a> {
-    /// What kind of fact.
-    pub kind: EvidenceKind,
-    /// The name, as on the wire.
-    pub name: &'a [u8],
-    /// The rule and pattern that knew it.
-    pub rule: RuleMatch,
-    /// The frame that completed the message.
-    pub frame: FrameRef,
-    /// The flow.
-    pub flow: FlowId,
-    /// The flow's key: with the position of its first packet enough to find its packets again.
-    pub key: FlowKey,
-    /// Position of the flow's first packet.
-    pub first_seq: u64,
-    /// The server contacted.
-    pub server: Address,
-    /// Encrypted ClientHello was offered with it.
-    pub ech_offered: bool,
-    /// How sure an attribution by it is.
-    pub confidence: Confidence,
-    /// What it counts as.
-    pub counts: Counts,
-}
-
-/// What a sighting counts as: several may come from one message.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Counts {
-    /// A contact with the vendor's service.
-    Contact,
-    /// A question for its name.
-    Question,
-    /// It adds to another sighting of the same message.
-    Nothing,
+pub struct Carried {
+    /// What it carried since it last reported.
+    pub traffic: Traffic,
+    /// When it began.
+    pub since: Timestamp,
+    /// Its latest packet.
+    pub until: Timestamp,
+    /// What became of it, where it is over.
+    pub outcome: Option<AttemptOutcome>,
 }
 
 impl ExposureKey {
@@ -155,12 +129,13 @@ impl ExposureKey {
 
 impl Exposures {
     /// Room for `capacity` exposures.
-    pub fn new(capacity: usize) -> Self {
+    pub fn new(capacity: usize, verdicts: VerdictLimits) -> Self {
         Self {
             numbers: BTreeMap::new(),
             all: Vec::new(),
             by_rule: HashMap::new(),
             capacity,
+            verdicts,
             touched: Vec::new(),
             refused: 0,
         }
@@ -171,6 +146,16 @@ impl Exposures {
         self.numbers
             .iter()
             .filter_map(|(key, number)| Some((key, self.all.get(*number as usize)?)))
+    }
+
+    /// What all sightings of an exposure indicate, and why.
+    pub fn verdict(&self, key: &ExposureKey, exposure: &Exposure) -> (Verdict, VerdictReason) {
+        let engine = match key.engine {
+            None => EngineOf::Nobody,
+            Some(engine) if engine == key.vendor => EngineOf::Vendor,
+            Some(_) => EngineOf::Another,
+        };
+        exposure.facts.verdict(engine, &self.verdicts)
     }
 
     /// Hosts and rules that lead to the exposures which the last event added to; the same may come twice.
@@ -207,10 +192,26 @@ impl Exposures {
         exposure.last_seen = exposure.last_seen.max(sighting.frame.time);
         exposure.confidence = exposure.confidence.max(sighting.confidence);
         exposure.ech_offered |= sighting.ech_offered;
-        let contacts = exposure.purposes.entry(rule.purpose).or_default();
+        let time = sighting.frame.time;
+        exposure.facts.add(
+            VerdictSighting {
+                at: time,
+                purpose: rule.purpose,
+                product: rule.indicates == Indicates::Product,
+                confidence: sighting.confidence,
+            },
+            &self.verdicts,
+        );
+        let record = exposure.purpose(rule.purpose, time);
+        record.first_seen = record.first_seen.min(time);
+        record.last_seen = record.last_seen.max(time);
+        record.rhythm.happened(time, self.verdicts.occasion);
         match sighting.counts {
-            Counts::Contact => contacts.contacts += 1,
-            Counts::Question => contacts.questions += 1,
+            Counts::Contact => record.contacts.contacts += 1,
+            Counts::Question(outcome) => {
+                record.contacts.questions += 1;
+                exposure.outcomes[outcome.index()] += 1;
+            }
             Counts::Nothing => {}
         }
         // A question goes to a resolver: where that stands says nothing about the vendor.
@@ -230,20 +231,26 @@ impl Exposures {
         exposure.list(sighting);
     }
 
-    /// Adds what a flow carried. False if its exposure had found no room.
+    /// Adds what a flow carried, and what became of it where it is over. False if its exposure had found no room.
     pub fn carried(
         &mut self,
         host: Host,
         rule: RuleMatch,
-        traffic: Traffic,
-        until: Timestamp,
+        carried: &Carried,
+        rules: &Ruleset,
     ) -> bool {
         let number = self.by_rule.get(&(host, rule.rule));
         let Some(exposure) = number.and_then(|number| self.all.get_mut(*number as usize)) else {
             return false;
         };
-        exposure.traffic += traffic;
-        exposure.last_seen = exposure.last_seen.max(until);
+        exposure.traffic += carried.traffic;
+        exposure.last_seen = exposure.last_seen.max(carried.until);
+        let record = exposure.purpose(rules.rule(rule.rule).purpose, carried.since);
+        record.traffic += carried.traffic;
+        record.last_seen = record.last_seen.max(carried.until);
+        if let Some(outcome) = carried.outcome {
+            exposure.outcomes[outcome.index()] += 1;
+        }
         self.touched.push((host, rule.rule));
         true
     }
@@ -269,16 +276,45 @@ impl Exposure {
     /// Whether nothing but questions for names was seen: the vendor's servers may never have been reached.
     pub fn is_only_asked_for(&self) -> bool {
         let mut asked = false;
-        for contacts in self.purposes.values() {
-            if contacts.contacts > 0 {
+        for record in self.purposes.values() {
+            if record.contacts.contacts > 0 {
                 return false;
             }
-            asked |= contacts.questions > 0;
+            asked |= record.contacts.questions > 0;
         }
         asked
     }
 
-    /// Lists the sighting if it is the first of its name.
+    /// Whether the vendor's side was seen to answer.
+    pub fn contact(&self) -> Contact {
+        let answered = [AttemptOutcome::Reached, AttemptOutcome::OneWay];
+        if answered
+            .iter()
+            .any(|outcome| self.outcomes[outcome.index()] > 0)
+        {
+            Contact::Reached
+        } else {
+            Contact::Attempted
+        }
+    }
+
+    /// On how many occasions there was evidence that counts for the verdict.
+    pub const fn solid_occasions(&self) -> u32 {
+        self.facts.solid_occasions()
+    }
+
+    fn purpose(&mut self, purpose: Purpose, at: Timestamp) -> &mut PurposeRecord {
+        self.purposes.entry(purpose).or_insert(PurposeRecord {
+            contacts: Contacts::default(),
+            first_seen: at,
+            last_seen: at,
+            traffic: Traffic::default(),
+            rhythm: Rhythm::default(),
+        })
+    }
+
+    /// Lists the sighting if it is the first of its name. A kind that is not listed yet finds room in any case: evidence of
+    /// another kind says more than one more name.
     fn list(&mut self, sighting: &Sighting<'_>) {
         // Resolvers vary the case of names against forgers.
         let known = |sample: &Sample| {
@@ -289,8 +325,20 @@ impl Exposure {
         }
         if self.samples.len() < LISTED_MAX {
             self.samples.push(sighting.sample());
-        } else {
-            self.unlisted_sightings += 1;
+            return;
+        }
+        self.unlisted_sightings += 1;
+        if self.samples.iter().all(|known| known.kind != sighting.kind) {
+            let kinds = |kind| {
+                self.samples
+                    .iter()
+                    .filter(|known| known.kind == kind)
+                    .count()
+            };
+            let spare = self.samples.iter().rposition(|known| kinds(known.kind) > 1);
+            if let Some(spare) = spare {
+                self.samples[spare] = sighting.sample();
+            }
         }
     }
 
@@ -306,31 +354,8 @@ impl Exposure {
             server_countries: BTreeSet::new(),
             operators: BTreeSet::new(),
             ech_offered: false,
+            outcomes: [0; AttemptOutcome::COUNT],
+            facts: VerdictFacts::default(),
         }
     }
-}
-
-impl Sighting<'_> {
-    fn sample(&self) -> Sample {
-        Sample {
-            kind: self.kind,
-            name: self.name.to_vec(),
-            rule: self.rule,
-            frame: self.frame,
-            flow: self.flow,
-            key: self.key,
-            first_seq: self.first_seq,
-            server: self.server,
-            confidence: self.confidence,
-        }
-    }
-}
-
-/// Where a server stands: two facts that are never derived from each other.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Places<'a> {
-    /// Country of the address.
-    pub country: Option<CountryCode>,
-    /// Name of the network's operator, and the country it is registered in.
-    pub operator: Option<(&'a str, Option<CountryCode>)>,
 }

@@ -1,18 +1,19 @@
 //! The single owner of everything that depends on order.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::net::IpAddr;
 use std::sync::Arc;
 
+use super::attempt::{flow_outcome, question_outcome};
 use super::encrypted_dns::asks_for_dnscrypt;
-use super::exposure::{Counts, Host, Places, Sighting};
 use super::judgement::is_learnt_beside;
 use super::{
-    ByteLedger, DnsData, DnsTransaction, EncryptedDnsHosts, EventRef, EventRun, Exposures,
-    FlowOpened, FlowReported, FrameRef, Judgement, MemoryLimits, MessageObserved, Resolved,
-    ResolverMemory, Traffic, Weighed,
+    ByteLedger, Carried, Counts, DnsData, DnsTransaction, EncryptedDnsHosts, EventRef, EventRun,
+    Exposures, FlowOpened, FlowReported, FrameRef, Host, Judgement, MemoryLimits, MessageObserved,
+    Places, Resolved, ResolverMemory, Sighting, Traffic, VerdictLimits, Weighed,
 };
 use crate::attribute::{RuleMatch, Ruleset, ValidityDate};
+use crate::decode::Address;
 use crate::flow::{Endpoint, FlowEndReason, FlowId, HomeNetworks, ZoneTable};
 use crate::geo::{Countries, OperatorTable};
 use crate::model::{
@@ -87,6 +88,8 @@ pub struct LedgerSettings {
     pub memory: MemoryLimits,
     /// The user's zones.
     pub zones: Arc<ZoneTable>,
+    /// What makes a verdict.
+    pub verdicts: VerdictLimits,
 }
 
 /// Sums up ordered events.
@@ -101,6 +104,8 @@ pub struct Ledger {
     memory: ResolverMemory,
     /// What was learnt beside flows that are open: as many as can be open.
     beside: HashMap<FlowId, Beside>,
+    /// Open flows whose client asks a proxy for a vendor's server.
+    proxied: HashSet<FlowId>,
     bytes: ByteLedger,
     counters: LedgerCounters,
     judgement: Judgement,
@@ -136,9 +141,10 @@ impl Ledger {
             operators,
             home,
             zones: Arc::clone(&settings.zones),
-            exposures: Exposures::new(exposures_max),
+            exposures: Exposures::new(exposures_max, settings.verdicts),
             memory: ResolverMemory::new(settings.memory),
             beside: HashMap::new(),
+            proxied: HashSet::new(),
             bytes: ByteLedger::default(),
             counters: LedgerCounters::default(),
             judgement: Judgement::default(),
@@ -164,6 +170,7 @@ impl Ledger {
     pub fn next_world(&mut self) {
         self.memory.clear();
         self.beside.clear();
+        self.proxied.clear();
     }
 
     /// What was made of the last event.
@@ -260,6 +267,9 @@ impl Ledger {
                 self.counters.attributed_without_home += 1;
                 continue;
             };
+            if via_proxy {
+                self.proxied.insert(observed.flow);
+            }
             // One message is one contact for everyone whom it shows, by the strongest of the facts that show them.
             let strongest = facts
                 .iter()
@@ -335,7 +345,11 @@ impl Ledger {
             } else {
                 self.rules.confidence(rule.rule, kind)
             },
-            counts: Counts::Question,
+            counts: Counts::Question(question_outcome(
+                transaction.outcome,
+                addresses(transaction, run),
+                &self.home,
+            )),
         };
         self.exposures.sighted(host, &sighting, &self.rules, None);
     }
@@ -430,7 +444,17 @@ impl Ledger {
                 None => self.counters.bytes_without_home += traffic.bytes(),
                 Some(host) => {
                     self.note(host, reported, &fact, rule);
-                    if !self.exposures.carried(host, rule, traffic, record.end) {
+                    let asked_of_a_proxy =
+                        self.judgement.is_via_proxy() || self.proxied.contains(&record.id);
+                    let carried = Carried {
+                        traffic,
+                        since: record.start,
+                        until: record.end,
+                        outcome: reported
+                            .last
+                            .then(|| flow_outcome(reported, asked_of_a_proxy, &self.home)),
+                    };
+                    if !self.exposures.carried(host, rule, &carried, &self.rules) {
                         self.counters.bytes_refused += traffic.bytes();
                     }
                 }
@@ -438,6 +462,7 @@ impl Ledger {
         }
         if reported.last {
             self.beside.remove(&record.id);
+            self.proxied.remove(&record.id);
         }
     }
 
@@ -520,6 +545,15 @@ impl Ledger {
             .contains(&client.address)
             .then_some((scope, client.address))
     }
+}
+
+/// The addresses of an answer.
+fn addresses(transaction: &DnsTransaction, run: &EventRun) -> impl Iterator<Item = Address> {
+    let records = run.records(transaction.answers).iter();
+    records.filter_map(|record| match record.data {
+        DnsData::Address(address) => Some(address),
+        _ => None,
+    })
 }
 
 /// Whether two rules lead to one line of the exposures.

@@ -3,6 +3,7 @@
 //! **Invariants**: events arrive in the order of their keys, whatever the number of workers; every table has a bound and counts
 //! what it refused; sums are kept so that [`Conservation`] can compare them with what was read.
 
+mod attempt;
 mod bytes;
 mod conservation;
 mod encrypted_dns;
@@ -13,7 +14,10 @@ mod host_fact;
 mod judgement;
 mod ledger;
 mod resolver;
+mod rhythm;
+mod sighting;
 mod tls_seen;
+mod verdict;
 
 pub use bytes::{ByteLedger, Traffic};
 pub use conservation::{Conservation, Equation};
@@ -22,10 +26,13 @@ pub use event::{
     DnsData, DnsRecord, DnsTransaction, EventKey, EventRef, EventRun, Evidence, FlowOpened,
     FlowReported, FrameRef, ListRef, MessageObserved, Ordinal, TextRef,
 };
-pub use exposure::{Contacts, EvidenceSample, Exposure, ExposureKey, Exposures, Host};
+pub use exposure::{Carried, Contacts, Exposure, ExposureKey, Exposures, Host, PurposeRecord};
 pub use home_hint::{HomeHint, ProposedHome};
 pub use host_fact::{DhcpMessage, HostFact};
 pub use judgement::{Judgement, Weighed};
 pub use ledger::{Ledger, LedgerCounters, LedgerSettings};
 pub use resolver::{MemoryLimits, Remembered, Resolved, ResolverMemory};
+pub use rhythm::{Interval, Rhythm};
+pub use sighting::{Counts, EvidenceSample, Places, Sighting};
 pub use tls_seen::{CertificateSeen, HelloSeen, ServerSeen, TlsSeen};
+pub use verdict::{VerdictLimits, VerdictReason};

@@ -11,14 +11,14 @@ use toml::Spanned;
 
 use super::section::{Entry, Place, Sourced, line_of};
 use super::sections::{
-    DnsSection, FragmentsSection, GeoipSection, HomeSection, InputSection, LimitsSection,
-    MirrorSection, OutputSection, QuicSection, RawDns, RawFragments, RawGeoip, RawHome, RawInput,
-    RawLimits, RawMirror, RawOutput, RawQuic, RawRules, RawTimeouts, RawTls, RulesSection,
-    TimeoutsSection, TlsSection,
+    DnsSection, ExposuresSection, FragmentsSection, GeoipSection, HomeSection, InputSection,
+    LimitsSection, MirrorSection, OutputSection, QuicSection, RawDns, RawExposures, RawFragments,
+    RawGeoip, RawHome, RawInput, RawLimits, RawMirror, RawOutput, RawQuic, RawRules, RawTimeouts,
+    RawTls, RulesSection, TimeoutsSection, TlsSection,
 };
 use super::zones::{NAMED_MAX, Site, Zone, name_is_one, zones};
 use super::{ConfigError, OFFLINE_HASH_SEED, default_workers};
-use crate::aggregate::{LedgerSettings, MemoryLimits};
+use crate::aggregate::{LedgerSettings, MemoryLimits, VerdictLimits};
 use crate::attribute::Ruleset;
 use crate::flow::{
     DuplicateLimits, FragmentLimits, HomeNetworks, StreamLimits, Timeouts, ZoneTable,
@@ -46,6 +46,8 @@ pub struct Configuration {
     pub dns: DnsSection,
     /// What is done about the faults of a mirror port.
     pub mirror: MirrorSection,
+    /// What sightings come to.
+    pub exposures: ExposuresSection,
     /// Datagrams that come in fragments.
     pub fragments: FragmentsSection,
     /// What is kept about QUIC.
@@ -72,6 +74,7 @@ struct Content {
     timeouts: RawTimeouts,
     dns: RawDns,
     mirror: RawMirror,
+    exposures: RawExposures,
     fragments: RawFragments,
     quic: RawQuic,
     tls: RawTls,
@@ -156,6 +159,7 @@ impl Configuration {
         configuration.timeouts.overlay(content.timeouts, &place);
         configuration.dns.overlay(content.dns, &place);
         configuration.mirror.overlay(content.mirror, &place);
+        configuration.exposures.overlay(content.exposures, &place);
         configuration.fragments.overlay(content.fragments, &place);
         configuration.quic.overlay(content.quic, &place);
         configuration.tls.overlay(content.tls, &place);
@@ -197,6 +201,7 @@ impl Configuration {
         self.timeouts.entries(&mut entries);
         self.dns.entries(&mut entries);
         self.mirror.entries(&mut entries);
+        self.exposures.entries(&mut entries);
         self.fragments.entries(&mut entries);
         self.quic.entries(&mut entries);
         self.tls.entries(&mut entries);
@@ -321,6 +326,10 @@ impl Configuration {
                 max: seconds(dns.memory_seconds_max.value),
             },
             zones: Arc::new(ZoneTable::new(zones)),
+            verdicts: VerdictLimits {
+                occasion: seconds(self.exposures.occasion_seconds.value),
+                occasions_min: self.exposures.occasions_min.value as u32,
+            },
         })
     }
 
@@ -339,6 +348,7 @@ impl Configuration {
         self.timeouts.check()?;
         self.dns.check()?;
         self.mirror.check()?;
+        self.exposures.check()?;
         self.fragments.check()?;
         self.quic.check()?;
         self.tls.check()?;

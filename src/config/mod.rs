@@ -13,8 +13,9 @@ mod zones;
 pub use file::{Configuration, FileError, SYSTEM_FILE};
 pub use section::{Entry, Origin, Sourced};
 pub use sections::{
-    DnsSection, FragmentsSection, GeoipSection, HomeSection, InputSection, LimitsSection,
-    MirrorSection, OutputSection, QuicSection, RulesSection, TimeoutsSection, TlsSection,
+    DnsSection, ExposuresSection, FragmentsSection, GeoipSection, HomeSection, InputSection,
+    LimitsSection, MirrorSection, OutputSection, QuicSection, RulesSection, TimeoutsSection,
+    TlsSection,
 };
 pub use zones::{Site, Zone};
 

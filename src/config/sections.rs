@@ -4,7 +4,7 @@
 
 use super::Limits;
 use super::section::section;
-use crate::aggregate::MemoryLimits;
+use crate::aggregate::{MemoryLimits, VerdictLimits};
 use crate::flow::{FragmentLimits, HomeNetworks, Timeouts};
 use crate::pipeline::{DnsLimits, MirrorLimits, QuicSettings, SHARDS, TlsLimits};
 
@@ -50,6 +50,16 @@ section! {
         handshake_bytes_max: u64 = Limits::default().handshake_bytes_max as u64, within 1..=1 << 36;
         /// Exposures listed.
         exposures_max: u64 = Limits::default().exposures_max as u64, within 1..=1 << 24;
+    }
+}
+
+section! {
+    /// What sightings come to. [`VerdictLimits`] has the reasons.
+    pub struct ExposuresSection, RawExposures, "exposures" {
+        /// What happens within so many seconds is one occasion.
+        occasion_seconds: u64 = VerdictLimits::default().occasion.as_secs(), within 1..=DAY_SECONDS;
+        /// Evidence counts as repeated from so many occasions on.
+        occasions_min: u64 = u64::from(VerdictLimits::default().occasions_min), within 1..=1000;
     }
 }
 

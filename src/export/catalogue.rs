@@ -320,8 +320,8 @@ pub const CATALOGUE: &[Definition] = &[
     ),
     gauge(
         "avscope_exposures",
-        &["vendor", "verdict"],
-        "Exposures listed, one per host, vendor, product and engine; asked_only: names were asked for and nothing was contacted, visited: web sites only, indeterminate: everything else so far.",
+        &["vendor", "verdict", "contact"],
+        "Exposures listed, one per host, vendor, product and engine, by what they indicate (docs/VERDICTS.md); attempted: no answer of the vendor's side was seen.",
     ),
     counter(
         "avscope_exposures_refused_total",

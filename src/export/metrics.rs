@@ -14,7 +14,8 @@ use crate::decode::{NotIp, TunnelKind, Undecodable};
 use crate::flow::{DatagramOutcome, FlowEndReason};
 use crate::geo::Dataset;
 use crate::model::{
-    CountryCode, Coverage, DnsOutcome, EvidenceKind, HostFactKind, Locality, Purpose,
+    Contact, CountryCode, Coverage, DnsOutcome, EvidenceKind, HostFactKind, Locality, Purpose,
+    Verdict,
 };
 use crate::report::{ExposureView, PurposeView, Summary};
 
@@ -405,8 +406,11 @@ fn traffic(summary: &Summary, samples: &mut Samples) {
 
 fn exposures(summary: &Summary, rules: &Ruleset, samples: &mut Samples) {
     for vendor in rules.vendors() {
-        for verdict in ["asked_only", "visited", "indeterminate"] {
-            samples.add("avscope_exposures", &[&vendor.id, verdict], 0);
+        for verdict in Verdict::ALL {
+            for contact in Contact::ALL {
+                let labels = [&vendor.id, verdict.as_str(), contact.as_str()];
+                samples.add("avscope_exposures", &labels, 0);
+            }
         }
         for purpose in Purpose::ALL {
             let labels = [vendor.id.as_str(), purpose.as_str()];
@@ -423,18 +427,15 @@ fn exposures(summary: &Summary, rules: &Ruleset, samples: &mut Samples) {
     let mut hosts = BTreeSet::new();
     for exposure in &summary.exposures {
         let vendor = exposure.vendor.as_str();
-        let verdict = if exposure.only_asked_for {
-            "asked_only"
-        } else if exposure.web_only {
-            "visited"
-        } else {
-            "indeterminate"
-        };
-        samples.add("avscope_exposures", &[vendor, verdict], 1);
+        let (verdict, contact) = (exposure.verdict.as_str(), exposure.contact.as_str());
+        samples.add("avscope_exposures", &[vendor, verdict, contact], 1);
         if hosts.insert((vendor, &exposure.site, exposure.host)) {
             samples.add("avscope_vendor_hosts", &[vendor], 1);
         }
-        for PurposeView { purpose, contacts } in &exposure.purposes {
+        for PurposeView {
+            purpose, contacts, ..
+        } in &exposure.purposes
+        {
             let labels = [vendor, purpose.as_str()];
             samples.add("avscope_contacts_total", &labels, contacts.contacts);
             samples.add(

@@ -99,6 +99,8 @@ pub struct FlowRecord {
     pub end_reason: FlowEndReason,
     /// TCP flags seen from the initiator and from the responder.
     pub tcp_flags: [TcpFlags; 2],
+    /// Whether the initiator and the responder sent payload.
+    pub payload: [bool; 2],
     /// The capture began in the middle of it.
     pub midstream: bool,
     /// TCP ended by FIN from both sides or by RST before the record was written.
@@ -129,6 +131,10 @@ impl FlowRecord {
             since_last: total.since(reported),
             end_reason,
             tcp_flags: entry.tcp_flags(),
+            payload: [
+                entry.flags.has(FlowFlags::INITIATOR_PAYLOAD),
+                entry.flags.has(FlowFlags::RESPONDER_PAYLOAD),
+            ],
             midstream: entry.flags.has(FlowFlags::MIDSTREAM),
             closed: entry.flags.has(FlowFlags::CLOSED),
             locality: entry.locality(),

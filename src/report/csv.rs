@@ -6,7 +6,7 @@ use super::Summary;
 use crate::geo::Dataset;
 use crate::model::CountryCode;
 
-const HEADER: [&str; 27] = [
+const HEADER: [&str; 30] = [
     "host",
     "vendor",
     "vendor_name",
@@ -34,6 +34,9 @@ const HEADER: [&str; 27] = [
     "id",
     "site",
     "zone",
+    "verdict",
+    "verdict_reason",
+    "contact",
 ];
 
 /// Writes a header and a line for each exposure.
@@ -101,6 +104,9 @@ pub fn write_csv(summary: &Summary, out: &mut dyn Write) -> std::io::Result<()> 
             exposure.id.clone(),
             exposure.site.clone().unwrap_or_default(),
             exposure.zone.clone().unwrap_or_default(),
+            exposure.verdict.to_string(),
+            exposure.verdict_reason.to_string(),
+            exposure.contact.to_string(),
         ])?;
     }
     writer.flush()

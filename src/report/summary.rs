@@ -1,19 +1,23 @@
 //! The facts that all formats show, with every number resolved to its word.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, Ipv6Addr};
 
 use serde::Serialize;
 
 use super::Reading;
 use crate::aggregate::{
-    ByteLedger, Conservation, Contacts, Exposure, ExposureKey, Ledger, LedgerCounters, Traffic,
+    ByteLedger, Conservation, Contacts, Exposure, ExposureKey, Exposures, Interval, Ledger,
+    LedgerCounters, Traffic, VerdictReason,
 };
 use crate::attribute::{EngineRelation, Ruleset};
 use crate::capture::{ClockStats, FileReport};
 use crate::flow::ZoneTable;
 use crate::geo::Dataset;
-use crate::model::{Confidence, CountryCode, EvidenceKind, Purpose, printable, redacted, rfc3339};
+use crate::model::{
+    AttemptOutcome, Confidence, Contact, CountryCode, EvidenceKind, Purpose, Verdict, printable,
+    redacted, rfc3339,
+};
 use crate::pipeline::{FrameCounters, ShardCounters};
 
 /// Everything a report needs.
@@ -76,6 +80,16 @@ pub struct ExposureView {
     pub product: Option<String>,
     /// Whose engine works inside it, where the rule says.
     pub engine: Option<EngineView>,
+    /// What it indicates.
+    pub verdict: Verdict,
+    /// Why.
+    pub verdict_reason: VerdictReason,
+    /// Occasions with evidence that counts for the verdict.
+    pub solid_occasions: u32,
+    /// Whether the vendor's side was seen to answer.
+    pub contact: Contact,
+    /// What became of flows and questions, as far as any became so.
+    pub outcomes: BTreeMap<AttemptOutcome, u64>,
     /// What was contacted or asked for, and how often.
     pub purposes: Vec<PurposeView>,
     /// Only names were asked for: no contact with the vendor's servers was seen.
@@ -107,13 +121,23 @@ pub struct ExposureView {
 }
 
 /// What an endpoint serves, and how often it was contacted or asked for.
-#[derive(Clone, Copy, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize)]
 pub struct PurposeView {
     /// What it serves.
     pub purpose: Purpose,
     /// How often.
     #[serde(flatten)]
     pub contacts: Contacts,
+    /// Bytes the host sent for it, at the IP layer.
+    pub bytes_out: u64,
+    /// Bytes the host received.
+    pub bytes_in: u64,
+    /// Time of the first sighting.
+    pub first_seen: String,
+    /// Time of the latest packet.
+    pub last_seen: String,
+    /// What lies between its occasions; `None` if there was one only.
+    pub interval: Option<Interval>,
 }
 
 /// The vendor of an engine inside somebody else's product.
@@ -161,6 +185,7 @@ impl ExposureView {
     pub fn of(
         key: &ExposureKey,
         exposure: &Exposure,
+        exposures: &Exposures,
         rules: &Ruleset,
         zones: &ZoneTable,
         sites: &[String],
@@ -180,6 +205,7 @@ impl ExposureView {
                 relation,
             }
         });
+        let (verdict, verdict_reason) = exposures.verdict(key, exposure);
         let Traffic {
             flows,
             bytes_out,
@@ -196,12 +222,26 @@ impl ExposureView {
             vendor_seat: vendor.jurisdiction,
             product: key.product.clone(),
             engine,
+            verdict,
+            verdict_reason,
+            solid_occasions: exposure.solid_occasions(),
+            contact: exposure.contact(),
+            outcomes: AttemptOutcome::ALL
+                .iter()
+                .map(|outcome| (*outcome, exposure.outcomes[outcome.index()]))
+                .filter(|(_, count)| *count > 0)
+                .collect(),
             purposes: exposure
                 .purposes
                 .iter()
-                .map(|(purpose, contacts)| PurposeView {
+                .map(|(purpose, record)| PurposeView {
                     purpose: *purpose,
-                    contacts: *contacts,
+                    contacts: record.contacts,
+                    bytes_out: record.traffic.bytes_out,
+                    bytes_in: record.traffic.bytes_in,
+                    first_seen: rfc3339(record.first_seen),
+                    last_seen: rfc3339(record.last_seen),
+                    interval: record.rhythm.interval(),
                 })
                 .collect(),
             only_asked_for: exposure.is_only_asked_for(),
@@ -312,7 +352,10 @@ impl Summary {
         let mut exposures: Vec<_> = ledger
             .exposures()
             .iter()
-            .map(|(key, exposure)| ExposureView::of(key, exposure, rules, ledger.zones(), sites))
+            .map(|(key, exposure)| {
+                let (exposures, zones) = (ledger.exposures(), ledger.zones());
+                ExposureView::of(key, exposure, exposures, rules, zones, sites)
+            })
             .collect();
         exposures.sort_by(|a, b| {
             (&a.site, a.host, &a.vendor, &a.product).cmp(&(&b.site, b.host, &b.vendor, &b.product))

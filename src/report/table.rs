@@ -9,8 +9,8 @@ use comfy_table::{
 
 use super::summary::PurposeView;
 use super::{ExposureView, Summary};
-use crate::aggregate::{Contacts, Traffic};
-use crate::model::{Confidence, CountryCode, Coverage, EvidenceKind, Locality};
+use crate::aggregate::{Contacts, Traffic, VerdictReason};
+use crate::model::{Confidence, Contact, CountryCode, Coverage, EvidenceKind, Locality, Verdict};
 
 /// How the table is drawn.
 #[derive(Clone, Copy, Debug)]
@@ -29,7 +29,7 @@ pub fn write_table(summary: &Summary, style: Style, out: &mut dyn Write) -> std:
     let (web, products): (Vec<_>, Vec<_>) = summary
         .exposures
         .iter()
-        .partition(|exposure| exposure.web_only);
+        .partition(|exposure| exposure.verdict == Verdict::Visited);
     heading(out, style, "Who talks to which security vendor")?;
     if products.is_empty() {
         writeln!(
@@ -98,7 +98,7 @@ const COLUMNS: [&str; 7] = [
     "server in: operator (registered in)",
     "sent ↑ received ↓",
     "evidence",
-    "sure",
+    "indicates, how sure",
 ];
 
 fn exposures(
@@ -131,7 +131,7 @@ fn exposures(
                 bytes(exposure.bytes_in)
             ),
             evidence(exposure),
-            exposure.confidence.to_string(),
+            indicates(exposure),
         ];
         for (widest, text) in widest.iter_mut().zip(&texts) {
             let width = text.lines().map(|line| line.chars().count()).max();
@@ -149,7 +149,7 @@ fn exposures(
     }
     // What is hard to read when broken keeps its width, as far as there is room: addresses, purposes, then names.
     let share = |part: usize| usize::from(style.width) / part;
-    let keep = [share(8).max(15), share(7), 18, share(7), 10, share(4), 6];
+    let keep = [share(8).max(15), share(7), 18, share(7), 10, share(4), 20];
     for (number, (widest, keep)) in widest.into_iter().zip(keep).enumerate() {
         if let Some(column) = table.column_mut(number) {
             let width = Width::Fixed(widest.min(keep) as u16 + 2);
@@ -188,11 +188,49 @@ fn purpose(view: &PurposeView) -> String {
         contacts,
         questions,
     } = view.contacts;
-    match (contacts, questions) {
+    let text = match (contacts, questions) {
         (0, questions) => format!("{}, only asked for ×{questions}", view.purpose),
         (contacts, 0) => format!("{} ×{contacts}", view.purpose),
         (contacts, questions) => format!("{} ×{contacts}, asked for ×{questions}", view.purpose),
+    };
+    match view.interval {
+        Some(interval) if interval.regular => {
+            format!("{text}, every {}", duration(interval.median_seconds))
+        }
+        _ => text,
     }
+}
+
+/// The verdict; why, where it says little; whether anybody answered; how sure the best attribution is.
+fn indicates(exposure: &ExposureView) -> String {
+    let why = match exposure.verdict_reason {
+        VerdictReason::SeenOnce => "\nseen on one occasion",
+        VerdictReason::OthersReachItToo => "\nothers reach it too",
+        VerdictReason::WeakEvidence => "\nevidence is weak",
+        _ => "",
+    };
+    let verdict = exposure.verdict.as_str().replace('_', " ");
+    let sure = exposure.confidence;
+    match exposure.contact {
+        Contact::Reached => format!("{verdict}{why}\nreached, {sure}"),
+        Contact::Attempted => {
+            let most = exposure.outcomes.iter().max_by_key(|(_, count)| **count);
+            let most = most.map(|(outcome, _)| outcome.as_str().replace('_', " "));
+            let most = most.as_deref().unwrap_or("still open");
+            format!("{verdict}{why}\nattempted, {sure}\n({most})")
+        }
+    }
+}
+
+/// A length of time as people say it.
+fn duration(seconds: f64) -> String {
+    let (value, unit) = match seconds {
+        s if s < 120.0 => (s, "s"),
+        s if s < 7200.0 => (s / 60.0, "min"),
+        s if s < 172_800.0 => (s / 3600.0, "h"),
+        s => (s / 86_400.0, "days"),
+    };
+    format!("{value:.0} {unit}")
 }
 
 fn sure(confidence: Confidence) -> Color {

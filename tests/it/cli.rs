@@ -433,8 +433,11 @@ fn the_table_tells_sites_apart_and_says_where_nothing_was_contacted() {
     }
     let demo = pcaps().join("demo.pcap");
     let demo = stdout_of(&["replay", demo.to_str().unwrap()]);
-    let asked = demo
+    let unseen: Vec<_> = demo
         .lines()
-        .filter(|line| line.contains(", only asked for"));
-    assert!(asked.into_iter().any(|line| line.contains("none seen")));
+        .filter(|line| line.contains("none seen"))
+        .collect();
+    assert_eq!(unseen.len(), 1, "{unseen:?}");
+    assert!(unseen[0].contains("reputation, only"), "{unseen:?}");
+    assert!(demo.contains("attempted, medium") && demo.contains("(name resolved)"));
 }

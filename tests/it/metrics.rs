@@ -222,13 +222,12 @@ fn name_services_and_requests_are_counted_as_in_the_report() {
         of("questions")
     );
     assert_eq!(run.sum("avscope_contacts_total", &[]), of("contacts"));
-    let asked = exposures
-        .iter()
-        .filter(|e| e["only_asked_for"] == true)
-        .count();
-    assert!(asked > 0);
-    let verdict = &["verdict=\"asked_only\""];
-    assert_eq!(run.sum("avscope_exposures", verdict), asked as f64);
+    for (field, label) in [("contact", "attempted"), ("verdict", "indeterminate")] {
+        let count = exposures.iter().filter(|e| e[field] == label).count();
+        assert!(count > 0, "{field} {label}");
+        let labels = &[&*format!("{field}=\"{label}\"")];
+        assert_eq!(run.sum("avscope_exposures", labels), count as f64);
+    }
 }
 
 /// What was odd about questions and answers is counted as in the report.

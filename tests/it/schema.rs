@@ -5,11 +5,14 @@ use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 
 use assert_cmd::Command;
+use avscope::aggregate::VerdictReason;
 use avscope::attribute::EngineRelation;
 use avscope::capture::DamageKind;
 use avscope::decode::{NotIp, TunnelKind, Undecodable};
 use avscope::flow::FlowEndReason;
-use avscope::model::{Confidence, Coverage, EvidenceKind, Locality, Purpose};
+use avscope::model::{
+    AttemptOutcome, Confidence, Contact, Coverage, EvidenceKind, Locality, Purpose, Verdict,
+};
 use serde_json::{Value, json};
 
 /// Everything the program wrote about the captures of the repository.
@@ -117,7 +120,7 @@ fn every_word_of_an_event_is_produced() {
 
 #[test]
 fn the_words_of_the_schemas_are_those_of_the_program() {
-    let sets: [(&str, BTreeSet<&str>); 8] = [
+    let sets: [(&str, BTreeSet<&str>); 12] = [
         (
             "evidence_kind",
             words(EvidenceKind::ALL, EvidenceKind::as_str),
@@ -130,6 +133,16 @@ fn the_words_of_the_schemas_are_those_of_the_program() {
         (
             "engine_relation",
             words(EngineRelation::ALL, EngineRelation::as_str),
+        ),
+        ("verdict", words(Verdict::ALL, Verdict::as_str)),
+        (
+            "verdict_reason",
+            words(VerdictReason::ALL, VerdictReason::as_str),
+        ),
+        ("contact", words(Contact::ALL, Contact::as_str)),
+        (
+            "attempt_outcome",
+            words(AttemptOutcome::ALL, AttemptOutcome::as_str),
         ),
         (
             "flow_end_reason",
@@ -150,7 +163,7 @@ fn the_words_of_the_schemas_are_those_of_the_program() {
             }
         }
     }
-    assert_eq!(compared, 15, "8 in events, 6 in the report, 1 in names");
+    assert_eq!(compared, 19, "8 in events, 10 in the report, 1 in names");
 
     let report = schema_document("report.schema.json");
     let keys = |at: &str| -> BTreeSet<&str> {
@@ -284,8 +297,8 @@ fn written() -> &'static Written {
         let folder = tempfile::tempdir().unwrap();
         let zones = folder.path().join("zones.toml");
         std::fs::write(&zones, "[zones]\nstaff = [\"192.168.10.16/28\"]\n").unwrap();
-        let zoned = ["--config", zones.to_str().unwrap()];
-        replay(&[&demo], &zoned, &mut written);
+        let by_zone = ["--config", zones.to_str().unwrap()];
+        replay(&[&demo], &by_zone, &mut written);
         std::fs::remove_file(&zones).unwrap();
         let composed = portless_capture(folder.path());
         replay(&[&composed], &[], &mut written);
