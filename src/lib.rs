@@ -4,8 +4,8 @@
 //! The way of the data, one module a stage:
 //!
 //! ```text
-//! capture → decode → flow → protocol → observe → attribute → aggregate → store · report
-//!  frames    packets  flows  messages   names     verdicts    exposures   lines   tables
+//! capture → decode → flow → protocol → observe → attribute → aggregate → alert · store · report
+//!  frames    packets  flows  messages   names     verdicts    exposures   news    lines   tables
 //! ```
 //!
 //! Start reading at [`pipeline::shard`], where a packet passes all stages in one function. [`model`] holds the words that all
@@ -13,6 +13,7 @@
 //! [`cli`] are the edge. `tests/architecture.rs` holds which module may import which.
 
 pub mod aggregate;
+pub mod alert;
 pub mod attribute;
 pub mod capture;
 pub mod cli;

@@ -24,9 +24,18 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
         "aggregate",
         &["model", "decode", "flow", "attribute", "geo"],
     ),
+    ("alert", &["model", "flow", "attribute", "aggregate"]),
     (
         "store",
-        &["model", "decode", "flow", "attribute", "geo", "aggregate"],
+        &[
+            "model",
+            "decode",
+            "flow",
+            "attribute",
+            "geo",
+            "aggregate",
+            "alert",
+        ],
     ),
     (
         "pipeline",
@@ -51,6 +60,7 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
             "attribute",
             "geo",
             "aggregate",
+            "alert",
             "pipeline",
         ],
     ),
@@ -63,10 +73,15 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
             "attribute",
             "geo",
             "aggregate",
+            "alert",
+            "store",
             "report",
         ],
     ),
-    ("config", &["aggregate", "flow", "attribute", "pipeline"]),
+    (
+        "config",
+        &["aggregate", "alert", "flow", "attribute", "pipeline"],
+    ),
     (
         "cli",
         &[
@@ -75,6 +90,8 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
             "attribute",
             "geo",
             "aggregate",
+            "alert",
+            "flow",
             "store",
             "report",
             "export",

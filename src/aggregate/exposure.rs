@@ -90,6 +90,8 @@ pub type Host = (u16, Address);
 pub struct Exposures {
     numbers: BTreeMap<ExposureKey, u32>,
     all: Vec<Exposure>,
+    /// The key of each, by number.
+    keys: Vec<ExposureKey>,
     /// Exposures by host and rule: spares the usual sighting the making of a key. Several rules can lead to one exposure.
     by_rule: HashMap<(Host, RuleId), u32>,
     capacity: usize,
@@ -133,6 +135,7 @@ impl Exposures {
         Self {
             numbers: BTreeMap::new(),
             all: Vec::new(),
+            keys: Vec::new(),
             by_rule: HashMap::new(),
             capacity,
             verdicts,
@@ -146,6 +149,12 @@ impl Exposures {
         self.numbers
             .iter()
             .filter_map(|(key, number)| Some((key, self.all.get(*number as usize)?)))
+    }
+
+    /// The exposure of a host that a rule leads to.
+    pub fn of(&self, host: Host, rule: RuleId) -> Option<(&ExposureKey, &Exposure)> {
+        let number = *self.by_rule.get(&(host, rule))? as usize;
+        Some((self.keys.get(number)?, self.all.get(number)?))
     }
 
     /// What all sightings of an exposure indicate, and why.
@@ -265,7 +274,10 @@ impl Exposures {
         let number = match self.numbers.entry(ExposureKey::of(host, rule, rules)) {
             Entry::Occupied(entry) => *entry.get(),
             Entry::Vacant(_) if !room => return None,
-            Entry::Vacant(entry) => *entry.insert(next),
+            Entry::Vacant(entry) => {
+                self.keys.push(entry.key().clone());
+                *entry.insert(next)
+            }
         };
         self.by_rule.insert((host, rule), number);
         Some(number)

@@ -14,12 +14,13 @@ use super::capture_args::{
 };
 use super::{EXIT_ERROR, EXIT_INPUT_INCOMPLETE, EXIT_OK};
 use crate::aggregate::{EventRef, Ledger};
-use crate::config::Flags;
+use crate::alert::AlertEngine;
+use crate::config::{Configuration, Flags};
 use crate::export::{SummaryCollector, check_textfile, write_textfile};
 use crate::geo::{Countries, OperatorTable};
 use crate::pipeline::conservation;
-use crate::report::{self, Reading, Style, Summary};
-use crate::store::EventWriter;
+use crate::report::{self, News, Reading, Style, Summary};
+use crate::store::{AlertWriter, EventWriter, load_state, save_state};
 
 /// Read captures and report who talks to which security vendor.
 #[derive(Debug, Args)]
@@ -34,7 +35,7 @@ use crate::store::EventWriter;
     Contents decide, not names: pcap and pcapng, each plain, gzip or zstd. Folders are read with all below them; names\n\
     that begin with a dot and links to folders are left out, and what is no capture is named at the end.\n\
     All inputs are one: files are read in the order of their first packets and merged by time where they overlap.\n\n\
-    With --events - the summary goes to standard error.\n\
+    With --events - or --alerts - the summary goes to standard error.\n\
     Exit code: 0 if all input was read, 4 if part of it could not be read, 1 if none could."
 )]
 pub struct ReplayArgs {
@@ -65,6 +66,14 @@ pub struct ReplayArgs {
     /// Write metrics in Prometheus's text format to this file, whole or not at all.
     #[arg(long, value_name = "FILE")]
     pub metrics: Option<PathBuf>,
+
+    /// Remember in this file what was seen, so that nothing is told as new again; the same capture again changes nothing.
+    #[arg(long, value_name = "FILE")]
+    pub state: Option<PathBuf>,
+
+    /// Write alerts as JSON Lines to this file, each when it is raised; - is standard output.
+    #[arg(long, value_name = "FILE|-")]
+    pub alerts: Option<PathBuf>,
 
     /// Exposures listed at most.
     #[arg(long, value_name = "N", hide_short_help = true)]
@@ -107,6 +116,8 @@ impl ReplayArgs {
             exposures_max: self.exposures_max,
             geoip: self.geoip.as_deref().map(lossy),
             metrics: self.metrics.as_deref().map(lossy),
+            alerts: self.alerts.as_deref().map(lossy),
+            state: self.state.as_deref().map(lossy),
             events: self.events.as_deref().map(lossy),
             events_of: self.events_of.map(EventsOf::as_str),
             redact: self.redaction.given(),
@@ -130,26 +141,24 @@ pub fn run(args: &ReplayArgs) -> anyhow::Result<ExitCode> {
         Arc::clone(&settings.home),
         &settings.ledger,
     );
-    let events_path = args.events.as_deref();
-    let events_path = events_path.or(configuration.output.events.path());
+    let paths = Paths::of(args, &configuration)?;
     // Only events tell what a hello offers beside the name.
-    settings.hello_details = events_path.is_some();
-    let metrics_path = args.metrics.as_deref();
-    let metrics_path = metrics_path.or(configuration.output.metrics.path());
-    if let Some(path) = metrics_path {
-        // Better said now than after hours of reading.
-        refuse_to_overwrite(path, &args.captures.paths, "--metrics")?;
-        check_textfile(path)?;
-        anyhow::ensure!(
-            events_path != Some(path),
-            "{}: --metrics and --events name one file; give each its own",
-            path.display()
-        );
-    }
+    settings.hello_details = paths.events.is_some();
+    let before = paths.state.map(load_state).transpose()?.unwrap_or_default();
+    let alert_settings = configuration.alert_settings(&rules)?;
     let redact = configuration.output.redact.value;
-    let events = events_path.map(|path| open_events(path, &args.captures.paths));
+    let open = |path: Option<&Path>, option| path.map(|path| open_lines(path, option)).transpose();
+    let events = open(paths.events, "--events")?;
+    let mut alert_lines = open(paths.alerts, "--alerts")?.map(AlertWriter::new);
     let source = args.captures.source(&configuration)?;
-    let mut events = events.transpose()?.map(|out| {
+    let mut alerts = AlertEngine::new(
+        alert_settings,
+        Arc::clone(&rules),
+        Arc::clone(&settings.home),
+        source.sites().to_vec(),
+        before,
+    );
+    let mut events = events.map(|out| {
         let sites = source.sites().to_vec();
         EventWriter::new(out, rules, countries, Arc::clone(&operators), sites).redacted(redact)
     });
@@ -160,6 +169,8 @@ pub fn run(args: &ReplayArgs) -> anyhow::Result<ExitCode> {
         &mut LedgerSink {
             ledger: &mut ledger,
             also: |event: EventRef<'_>, ledger: &Ledger| {
+                let first_new = alerts.event(event, ledger);
+                tell(&alerts, first_new, &mut alert_lines)?;
                 let judgement = ledger.judgement();
                 match &mut events {
                     Some(events) if !attributed_only || judgement.deciding().is_some() => {
@@ -173,8 +184,10 @@ pub fn run(args: &ReplayArgs) -> anyhow::Result<ExitCode> {
     if let Some(events) = &mut events {
         events.flush().context("cannot write events")?;
     }
+    let first_new = alerts.alerts().len();
+    let expected = alerts.finish(&ledger);
+    tell(&alerts, first_new, &mut alert_lines)?;
     let conservation = conservation(&run.outcome, &ledger, &run.reports);
-    let holds = conservation.holds();
     let incomplete = report_inputs(&run);
     let reading = Reading::of(&run.source, run.home_hint);
     let mut summary = Summary::new(
@@ -189,15 +202,37 @@ pub fn run(args: &ReplayArgs) -> anyhow::Result<ExitCode> {
         run.source.sites(),
     );
     summary.reading = reading;
+    summary.news = News::of(&alerts, expected);
+    summary.remember(&alerts);
     if redact {
         summary.redact();
     }
+    write_outputs(args, &paths, &mut summary, &ledger, alerts, incomplete)
+}
+
+/// Writes what a run came to, and says with which code to end.
+fn write_outputs(
+    args: &ReplayArgs,
+    paths: &Paths<'_>,
+    summary: &mut Summary,
+    ledger: &Ledger,
+    alerts: AlertEngine,
+    incomplete: bool,
+) -> anyhow::Result<ExitCode> {
+    let holds = summary.conservation.holds();
     let nothing_read = incomplete && summary.frames.frames == 0;
     if !nothing_read {
-        if let Some(path) = metrics_path {
-            write_textfile(SummaryCollector::new(&summary, ledger.rules())?, path)?;
+        // What is wrong is not to be remembered.
+        if let Some(path) = paths.state.filter(|_| holds) {
+            let (state, forgotten) = alerts.into_state();
+            summary.news.state_forgotten = forgotten;
+            save_state(path, &state)?;
         }
-        write_summary(args.format, events_path, &summary).context("cannot write the report")?;
+        if let Some(path) = paths.metrics {
+            write_textfile(SummaryCollector::new(summary, ledger.rules())?, path)?;
+        }
+        write_summary(args.format, &[paths.events, paths.alerts], summary)
+            .context("cannot write the report")?;
     }
     anyhow::ensure!(
         holds,
@@ -210,14 +245,69 @@ pub fn run(args: &ReplayArgs) -> anyhow::Result<ExitCode> {
     }))
 }
 
-fn open_events(path: &Path, captures: &[PathBuf]) -> anyhow::Result<BufWriter<Box<dyn Write>>> {
-    refuse_to_overwrite(path, captures, "--events")?;
+/// Where outputs beside the summary go.
+struct Paths<'a> {
+    events: Option<&'a Path>,
+    metrics: Option<&'a Path>,
+    state: Option<&'a Path>,
+    alerts: Option<&'a Path>,
+}
+
+impl<'a> Paths<'a> {
+    /// As the command line and the configuration say. What cannot work is better said now than after hours of reading.
+    fn of(args: &'a ReplayArgs, configuration: &'a Configuration) -> anyhow::Result<Self> {
+        let output = &configuration.output;
+        let paths = Self {
+            events: args.events.as_deref().or(output.events.path()),
+            metrics: args.metrics.as_deref().or(output.metrics.path()),
+            state: args.state.as_deref().or(configuration.state.file.path()),
+            alerts: args.alerts.as_deref().or(configuration.alerts.file.path()),
+        };
+        let all = [
+            ("--events", paths.events),
+            ("--metrics", paths.metrics),
+            ("--state", paths.state),
+            ("--alerts", paths.alerts),
+        ];
+        for (number, (option, path)) in all.iter().enumerate() {
+            let Some(path) = path else { continue };
+            refuse_to_overwrite(path, &args.captures.paths, option)?;
+            // Two outputs in one file would destroy each other.
+            let mut earlier = all.iter().take(number);
+            if let Some((other, _)) = earlier.find(|(_, known)| *known == Some(*path)) {
+                anyhow::bail!(
+                    "{}: {other} and {option} name one file; give each its own",
+                    path.display()
+                );
+            }
+        }
+        if let Some(path) = paths.metrics {
+            check_textfile(path)?;
+        }
+        Ok(paths)
+    }
+}
+
+/// Writes the alerts from `first_new` on.
+fn tell<W: Write>(
+    alerts: &AlertEngine,
+    first_new: usize,
+    lines: &mut Option<AlertWriter<W>>,
+) -> std::io::Result<()> {
+    let new = alerts.alerts().get(first_new..).unwrap_or_default();
+    match lines {
+        Some(lines) => new.iter().try_for_each(|alert| lines.alert(alert)),
+        None => Ok(()),
+    }
+}
+
+fn open_lines(path: &Path, option: &str) -> anyhow::Result<BufWriter<Box<dyn Write>>> {
     let out: Box<dyn Write> = if path.as_os_str() == "-" {
         Box::new(std::io::stdout())
     } else {
         let file = File::create(path).with_context(|| {
             format!(
-                "{}: cannot create the file for events; is the folder there and writable?",
+                "{}: cannot create the file for {option}; is the folder there and writable?",
                 path.display()
             )
         })?;
@@ -226,9 +316,10 @@ fn open_events(path: &Path, captures: &[PathBuf]) -> anyhow::Result<BufWriter<Bo
     Ok(BufWriter::with_capacity(1 << 20, out))
 }
 
-/// The summary goes to standard output, unless events do.
-fn write_summary(format: Format, events: Option<&Path>, summary: &Summary) -> anyhow::Result<()> {
-    let to_stderr = events.is_some_and(|path| path.as_os_str() == "-");
+/// The summary goes to standard output, unless events or alerts do.
+fn write_summary(format: Format, lines: &[Option<&Path>], summary: &Summary) -> anyhow::Result<()> {
+    let is_stdout = |path: &Path| path.as_os_str() == "-";
+    let to_stderr = lines.iter().flatten().any(|path| is_stdout(path));
     let (mut out, terminal): (Box<dyn Write>, bool) = if to_stderr {
         (Box::new(std::io::stderr()), std::io::stderr().is_terminal())
     } else {

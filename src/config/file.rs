@@ -11,17 +11,19 @@ use toml::Spanned;
 
 use super::section::{Entry, Place, Sourced, line_of};
 use super::sections::{
-    DnsSection, ExposuresSection, FragmentsSection, GeoipSection, HomeSection, InputSection,
-    LimitsSection, MirrorSection, OutputSection, QuicSection, RawDns, RawExposures, RawFragments,
-    RawGeoip, RawHome, RawInput, RawLimits, RawMirror, RawOutput, RawQuic, RawRules, RawTimeouts,
-    RawTls, RulesSection, TimeoutsSection, TlsSection,
+    AlertsSection, DnsSection, ExposuresSection, FragmentsSection, GeoipSection, HomeSection,
+    InputSection, LimitsSection, MirrorSection, OutputSection, QuicSection, RawAlerts, RawDns,
+    RawExposures, RawFragments, RawGeoip, RawHome, RawInput, RawLimits, RawMirror, RawOutput,
+    RawQuic, RawRules, RawState, RawTimeouts, RawTls, RulesSection, StateSection, TimeoutsSection,
+    TlsSection,
 };
 use super::zones::{NAMED_MAX, Site, Zone, name_is_one, zones};
 use super::{ConfigError, OFFLINE_HASH_SEED, default_workers};
 use crate::aggregate::{LedgerSettings, MemoryLimits, VerdictLimits};
+use crate::alert::{AlertSettings, Expected, UploadLimits};
 use crate::attribute::Ruleset;
 use crate::flow::{
-    DuplicateLimits, FragmentLimits, HomeNetworks, StreamLimits, Timeouts, ZoneTable,
+    DuplicateLimits, FragmentLimits, HomeNetworks, StreamLimits, Timeouts, ZoneId, ZoneTable,
 };
 use crate::pipeline::{DnsLimits, MirrorLimits, QuicSettings, SHARDS, Settings, TlsLimits};
 
@@ -48,6 +50,10 @@ pub struct Configuration {
     pub mirror: MirrorSection,
     /// What sightings come to.
     pub exposures: ExposuresSection,
+    /// What somebody is told to look at.
+    pub alerts: AlertsSection,
+    /// What is known from before.
+    pub state: StateSection,
     /// Datagrams that come in fragments.
     pub fragments: FragmentsSection,
     /// What is kept about QUIC.
@@ -61,6 +67,7 @@ pub struct Configuration {
     /// What is written where.
     pub output: OutputSection,
     written_zones: Vec<(String, Sourced<Vec<String>>)>,
+    written_expected: Vec<(String, Sourced<Vec<String>>)>,
     sites: Vec<Site>,
 }
 
@@ -75,6 +82,9 @@ struct Content {
     dns: RawDns,
     mirror: RawMirror,
     exposures: RawExposures,
+    alerts: RawAlerts,
+    state: RawState,
+    expected: BTreeMap<String, Spanned<Vec<String>>>,
     fragments: RawFragments,
     quic: RawQuic,
     tls: RawTls,
@@ -160,6 +170,8 @@ impl Configuration {
         configuration.dns.overlay(content.dns, &place);
         configuration.mirror.overlay(content.mirror, &place);
         configuration.exposures.overlay(content.exposures, &place);
+        configuration.alerts.overlay(content.alerts, &place);
+        configuration.state.overlay(content.state, &place);
         configuration.fragments.overlay(content.fragments, &place);
         configuration.quic.overlay(content.quic, &place);
         configuration.tls.overlay(content.tls, &place);
@@ -172,6 +184,12 @@ impl Configuration {
             let value = networks.into_inner();
             let networks = Sourced { value, origin };
             configuration.written_zones.push((name, networks));
+        }
+        for (zone, vendors) in content.expected {
+            let origin = sourced(vendors.span());
+            let value = vendors.into_inner();
+            let vendors = Sourced { value, origin };
+            configuration.written_expected.push((zone, vendors));
         }
         for (name, site) in content.sites {
             let origin = sourced(site.span());
@@ -202,6 +220,8 @@ impl Configuration {
         self.dns.entries(&mut entries);
         self.mirror.entries(&mut entries);
         self.exposures.entries(&mut entries);
+        self.alerts.entries(&mut entries);
+        self.state.entries(&mut entries);
         self.fragments.entries(&mut entries);
         self.quic.entries(&mut entries);
         self.tls.entries(&mut entries);
@@ -231,12 +251,17 @@ impl Configuration {
             line(&mut text, entry.key, &entry.value, entry.origin);
         }
         let quoted = |name: &str| toml::Value::from(name).to_string();
-        if !self.written_zones.is_empty() {
-            text.push_str("\n[zones]\n");
-        }
-        for (name, networks) in &self.written_zones {
-            let value = super::section::shown(&networks.value);
-            line(&mut text, &quoted(name), &value, &networks.origin);
+        for (section, lists) in [
+            ("zones", &self.written_zones),
+            ("expected", &self.written_expected),
+        ] {
+            if !lists.is_empty() {
+                let _ = writeln!(text, "\n[{section}]");
+            }
+            for (name, list) in lists {
+                let value = super::section::shown(&list.value);
+                line(&mut text, &quoted(name), &value, &list.origin);
+            }
         }
         for site in &self.sites {
             let _ = writeln!(text, "\n[sites.{}]", quoted(&site.name));
@@ -312,6 +337,55 @@ impl Configuration {
         })
     }
 
+    /// What somebody is told to look at; the vendors that are expected must be in the rules.
+    pub fn alert_settings(&self, rules: &Ruleset) -> Result<AlertSettings, ConfigError> {
+        const DAY: u64 = 86_400;
+        let alerts = &self.alerts;
+        let zones = self.zones()?;
+        let mut by_zone = Vec::new();
+        for (zone, vendors) in &self.written_expected {
+            let number = zones.iter().position(|known| known.name == *zone);
+            let zone = match (number, zone.as_str()) {
+                (Some(number), _) => Some(ZoneId(number as u16)),
+                (None, "all") => None,
+                (None, _) => {
+                    let known: Vec<_> = zones.iter().map(|zone| zone.name.as_str()).collect();
+                    return Err(ConfigError::ExpectedZone {
+                        origin: vendors.origin.clone(),
+                        zone: zone.clone(),
+                        known: known.join(", "),
+                    });
+                }
+            };
+            for vendor in &vendors.value {
+                if rules.vendor_by_id(vendor).is_none() {
+                    return Err(ConfigError::ExpectedVendor {
+                        origin: vendors.origin.clone(),
+                        vendor: vendor.clone(),
+                    });
+                }
+            }
+            by_zone.push((zone, vendors.value.clone()));
+        }
+        Ok(AlertSettings {
+            learning: Duration::from_secs(alerts.learning_days.value * DAY),
+            country_learning: Duration::from_secs(alerts.country_learning_days.value * DAY),
+            uploads: UploadLimits {
+                bytes_per_hour: alerts.upload_bytes_per_hour.value,
+                factor: alerts.upload_factor.value,
+                floor_bytes: alerts.upload_floor_bytes.value,
+                past_hours_min: alerts.upload_past_hours_min.value as usize,
+            },
+            expected: Expected {
+                by_zone,
+                active_hours_min: alerts.expected_active_hours_min.value as u32,
+            },
+            alerts_max: alerts.alerts_max.value as usize,
+            suggestions_max: alerts.suggestions_max.value as usize,
+            hosts_max: alerts.hosts_max.value as usize,
+        })
+    }
+
     fn ledger(&self) -> Result<LedgerSettings, ConfigError> {
         let zones = self.zones()?;
         let zones = zones
@@ -349,6 +423,8 @@ impl Configuration {
         self.dns.check()?;
         self.mirror.check()?;
         self.exposures.check()?;
+        self.alerts.check()?;
+        self.state.check()?;
         self.fragments.check()?;
         self.quic.check()?;
         self.tls.check()?;

@@ -13,9 +13,9 @@ mod zones;
 pub use file::{Configuration, FileError, SYSTEM_FILE};
 pub use section::{Entry, Origin, Sourced};
 pub use sections::{
-    DnsSection, ExposuresSection, FragmentsSection, GeoipSection, HomeSection, InputSection,
-    LimitsSection, MirrorSection, OutputSection, QuicSection, RulesSection, TimeoutsSection,
-    TlsSection,
+    AlertsSection, DnsSection, ExposuresSection, FragmentsSection, GeoipSection, HomeSection,
+    InputSection, LimitsSection, MirrorSection, OutputSection, QuicSection, RulesSection,
+    StateSection, TimeoutsSection, TlsSection,
 };
 pub use zones::{Site, Zone};
 
@@ -187,6 +187,28 @@ pub enum ConfigError {
         /// What there is.
         known: &'static str,
     },
+    /// A vendor is expected in a zone that there is not.
+    #[error(
+        "{origin}: {zone:?} is none of the zones: {known}; add it to [zones], or write \"all\" for every home network"
+    )]
+    ExpectedZone {
+        /// Where it was given.
+        origin: Origin,
+        /// What stands there.
+        zone: String,
+        /// The zones there are.
+        known: String,
+    },
+    /// A vendor is expected that no rule knows.
+    #[error(
+        "{origin}: {vendor:?} is no vendor of the rules; avscope rules list shows their identifiers"
+    )]
+    ExpectedVendor {
+        /// Where it was given.
+        origin: Origin,
+        /// What stands there.
+        vendor: String,
+    },
     /// A site in two ways.
     #[error(
         "{origin}: input.site and input.site_from_path contradict each other; give one of them"
@@ -297,6 +319,10 @@ pub struct Flags {
     pub events: Option<String>,
     /// `--metrics`
     pub metrics: Option<String>,
+    /// `--alerts`
+    pub alerts: Option<String>,
+    /// `--state`
+    pub state: Option<String>,
     /// `--events-of`
     pub events_of: Option<&'static str>,
     /// `--redact` or `--no-redact`
@@ -346,6 +372,8 @@ impl Configuration {
         self.geoip.file.flag("--geoip", flags.geoip.clone());
         self.output.events.flag("--events", flags.events.clone());
         self.output.metrics.flag("--metrics", flags.metrics.clone());
+        self.alerts.file.flag("--alerts", flags.alerts.clone());
+        self.state.file.flag("--state", flags.state.clone());
         self.output
             .events_of
             .flag("--events-of", flags.events_of.map(str::to_owned));

@@ -5,6 +5,7 @@
 use super::Limits;
 use super::section::section;
 use crate::aggregate::{MemoryLimits, VerdictLimits};
+use crate::alert::{AlertSettings, UploadLimits};
 use crate::flow::{FragmentLimits, HomeNetworks, Timeouts};
 use crate::pipeline::{DnsLimits, MirrorLimits, QuicSettings, SHARDS, TlsLimits};
 
@@ -60,6 +61,42 @@ section! {
         occasion_seconds: u64 = VerdictLimits::default().occasion.as_secs(), within 1..=DAY_SECONDS;
         /// Evidence counts as repeated from so many occasions on.
         occasions_min: u64 = u64::from(VerdictLimits::default().occasions_min), within 1..=1000;
+    }
+}
+
+section! {
+    /// What somebody is told to look at. [`AlertSettings`] has the reasons.
+    pub struct AlertsSection, RawAlerts, "alerts" {
+        /// File for alerts as JSON Lines, `-` for standard output; empty for none.
+        file: String = String::new();
+        /// For so many days from the first packet ever heard of, first sights are learnt and not told.
+        learning_days: u64 = 0, within 0..=3650;
+        /// A vendor must have been known for so many days before another country of its servers is told.
+        country_learning_days: u64 = AlertSettings::default().country_learning.as_secs() / DAY_SECONDS, within 0..=3650;
+        /// Bytes to one vendor within an hour of packet time from which on it is told; 0: never.
+        upload_bytes_per_hour: u64 = UploadLimits::default().bytes_per_hour, within 0..=1 << 50;
+        /// How many times the median of a host's earlier hours is far more; 0: never.
+        upload_factor: u64 = UploadLimits::default().factor, within 0..=1_000_000;
+        /// Less than this within an hour is never far more.
+        upload_floor_bytes: u64 = UploadLimits::default().floor_bytes, within 0..=1 << 50;
+        /// Earlier hours with traffic that it takes to speak of a past.
+        upload_past_hours_min: u64 = UploadLimits::default().past_hours_min as u64, within 1..=336;
+        /// Hours in which a host must have spoken with the outside before it can be said not to speak to an expected vendor.
+        expected_active_hours_min: u64 = u64::from(AlertSettings::default().expected.active_hours_min), within 1..=8760;
+        /// Alerts listed at most.
+        alerts_max: u64 = AlertSettings::default().alerts_max as u64, within 1..=1 << 24;
+        /// Suggestions listed at most.
+        suggestions_max: u64 = AlertSettings::default().suggestions_max as u64, within 1..=1 << 20;
+        /// Hosts whose activity and uploads are followed.
+        hosts_max: u64 = AlertSettings::default().hosts_max as u64, within 1..=1 << 24;
+    }
+}
+
+section! {
+    /// What is known from before.
+    pub struct StateSection, RawState, "state" {
+        /// File of the snapshot; empty for none.
+        file: String = String::new();
     }
 }
 

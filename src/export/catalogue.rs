@@ -328,6 +328,26 @@ pub const CATALOGUE: &[Definition] = &[
         &[],
         "Sightings that found no room among the exposures.",
     ),
+    counter(
+        "avscope_alerts_total",
+        &["kind", "severity"],
+        "Alerts raised, each as often as it would have been raised (docs/ALERTS.md).",
+    ),
+    counter(
+        "avscope_news_refused_total",
+        &["list"],
+        "Alerts, suggestions and flows of active hosts that found no room.",
+    ),
+    gauge(
+        "avscope_suggestions",
+        &["reason"],
+        "Names or groups of names near to a vendor that no rule knows: suggestions, no attributions.",
+    ),
+    gauge(
+        "avscope_expected_hosts",
+        &["vendor", "zone", "state"],
+        "Home hosts of a zone by whether they speak to the vendor that is expected there; brief: active too briefly to say. Only where vendors are expected.",
+    ),
     gauge(
         "avscope_vendor_hosts",
         &["vendor"],

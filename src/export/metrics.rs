@@ -56,6 +56,9 @@ impl SummaryCollector {
         hosts(summary, &mut samples);
         traffic(summary, &mut samples);
         exposures(summary, rules, &mut samples);
+        super::news::news(&summary.news, |name, labels, number| {
+            samples.add(name, labels, number);
+        });
         Ok(Self {
             descriptions,
             samples: samples.0,

@@ -5,6 +5,7 @@
 
 mod catalogue;
 mod metrics;
+mod news;
 mod textfile;
 
 pub use catalogue::{CATALOGUE, Definition, Kind};

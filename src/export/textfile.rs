@@ -1,12 +1,11 @@
 //! Metrics → a file for node_exporter's textfile collector: whole or not at all.
 
-use std::fs::File;
-use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use prometheus::{Encoder, Registry, TextEncoder};
 
 use super::SummaryCollector;
+use crate::store::write_whole;
 
 /// Why metrics could not be written.
 #[derive(Debug, thiserror::Error)]
@@ -62,18 +61,6 @@ pub fn write_textfile(collector: SummaryCollector, path: &Path) -> Result<(), Te
         path: path.to_owned(),
         error,
     };
-    // The collector reads files that end in .prom: a leading dot alone would not keep it away.
-    let mut name = std::ffi::OsString::from(".");
-    name.push(path.file_name().unwrap_or_default());
-    name.push(format!(".{}.tmp", std::process::id()));
-    let beside = path.with_file_name(name);
-    let written = File::create(&beside).and_then(|mut file| {
-        file.write_all(&text)?;
-        file.sync_all()
-    });
-    let renamed = written.and_then(|()| std::fs::rename(&beside, path));
-    if renamed.is_err() {
-        let _ = std::fs::remove_file(&beside);
-    }
-    renamed.map_err(io)
+    // The collector of node_exporter runs as another user: it has to read it.
+    write_whole(path, &text, 0o644).map_err(io)
 }

@@ -2,6 +2,10 @@
 
 use std::time::Duration;
 
+use serde::{de::Error as _, ser::Error as _};
+use time::OffsetDateTime;
+use time::format_description::well_known::Rfc3339;
+
 /// Nanoseconds since 1970-01-01T00:00:00Z, taken from a packet, never from a clock.
 #[derive(
     Clone,
@@ -61,6 +65,25 @@ impl Timestamp {
         } else {
             Self::from_nanos(self.0.saturating_add(nanos as u64))
         }
+    }
+}
+
+/// Text as in RFC 3339, to the nanosecond.
+impl serde::Serialize for Timestamp {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let time = OffsetDateTime::from_unix_timestamp_nanos(i128::from(self.0));
+        let text = time.map_err(S::Error::custom)?;
+        let text = text.format(&Rfc3339).map_err(S::Error::custom)?;
+        serializer.serialize_str(&text)
+    }
+}
+
+impl<'de> serde::Deserialize<'de> for Timestamp {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = <std::borrow::Cow<'de, str>>::deserialize(deserializer)?;
+        let time = OffsetDateTime::parse(&text, &Rfc3339).map_err(D::Error::custom)?;
+        let nanos = u64::try_from(time.unix_timestamp_nanos()).unwrap_or(0);
+        Ok(Self::from_nanos(nanos))
     }
 }
 

@@ -235,18 +235,9 @@ impl Telling<'_> {
         if verdict.is_some() {
             named(entry, Coverage::Attributed);
         }
-        let tls = if self.facts.hello_details {
-            let seen = certificate_seen(
-                &mut self.facts.scratch,
-                self.events,
-                flight,
-                certificate,
-                seen,
-            );
-            self.events.keep_tls(TlsSeen::Certificate(seen))
-        } else {
-            ListRef::default()
-        };
+        let scratch = &mut self.facts.scratch;
+        let seen = certificate_seen(scratch, self.events, flight, certificate, seen);
+        let tls = self.events.keep_tls(TlsSeen::Certificate(seen));
         let texts = [TextRef::default(); 2];
         self.observed_with(entry, AppProtocol::Tls, texts, first, tls);
     }

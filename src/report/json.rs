@@ -6,8 +6,9 @@ use std::io::Write;
 use serde::Serialize;
 
 use super::inputs::{self, Beside, HomeNetHint, Input};
-use super::{ExposureView, Summary};
+use super::{ExposureView, News, Summary};
 use crate::aggregate::Traffic;
+use crate::alert::{Alert, ExpectedZone, Suggestion};
 use crate::decode::{NotIp, TunnelKind, Undecodable};
 use crate::flow::{DatagramCounters, DatagramOutcome, FlowEndReason};
 use crate::geo::Dataset;
@@ -30,6 +31,8 @@ struct Document<'a> {
     home_net_hint: Option<HomeNetHint>,
     exposures: &'a [ExposureView],
     exposures_refused: u64,
+    #[serde(flatten)]
+    news: NewsOut<'a>,
     attributed_without_home: u64,
     outbound: Account,
     outbound_attributed_by: BTreeMap<&'static str, Bytes>,
@@ -48,6 +51,28 @@ struct Document<'a> {
     time: Time,
     conservation: Vec<Equation>,
     conservation_holds: bool,
+}
+
+/// What is new, and who is silent.
+#[derive(Serialize)]
+struct NewsOut<'a> {
+    alerts: &'a [Alert],
+    expected: &'a [ExpectedZone],
+    suggestions: &'a [Suggestion],
+    news_refused: &'a BTreeMap<&'static str, u64>,
+    state_forgotten: u64,
+}
+
+impl<'a> NewsOut<'a> {
+    fn of(news: &'a News) -> Self {
+        Self {
+            alerts: &news.alerts,
+            expected: &news.expected,
+            suggestions: &news.suggestions,
+            news_refused: &news.refused,
+            state_forgotten: news.state_forgotten,
+        }
+    }
 }
 
 #[derive(Serialize)]
@@ -248,6 +273,7 @@ fn document(summary: &Summary) -> Document<'_> {
         home_net_hint: inputs::home_net_hint(summary),
         exposures: &summary.exposures,
         exposures_refused: summary.exposures_refused,
+        news: NewsOut::of(&summary.news),
         attributed_without_home: summary.counters.attributed_without_home,
         outbound: account(summary, Locality::Outbound),
         outbound_attributed_by: attributed_by,

@@ -5,11 +5,14 @@
 mod csv;
 mod inputs;
 mod json;
+mod news;
 mod summary;
 mod table;
+mod table_news;
 
 pub use self::csv::write_csv;
 pub use inputs::Reading;
 pub use json::write_json;
+pub use news::News;
 pub use summary::{EngineView, ExposureView, PurposeView, SightingView, Summary, exposure_id};
 pub use table::{Style, write_table};

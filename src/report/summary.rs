@@ -5,11 +5,12 @@ use std::net::{IpAddr, Ipv6Addr};
 
 use serde::Serialize;
 
-use super::Reading;
+use super::{News, Reading};
 use crate::aggregate::{
     ByteLedger, Conservation, Contacts, Exposure, ExposureKey, Exposures, Interval, Ledger,
     LedgerCounters, Traffic, VerdictReason,
 };
+use crate::alert::{AlertEngine, StateKey};
 use crate::attribute::{EngineRelation, Ruleset};
 use crate::capture::{ClockStats, FileReport};
 use crate::flow::ZoneTable;
@@ -57,6 +58,8 @@ pub struct Summary {
     pub encrypted_dns_refused: u64,
     /// What reading came to; set by whoever read.
     pub reading: Reading,
+    /// What is new; set by whoever listened for it.
+    pub news: News,
 }
 
 /// One exposure in words.
@@ -108,6 +111,8 @@ pub struct ExposureView {
     pub bytes_in: u64,
     /// Time of the first sighting.
     pub first_seen: String,
+    /// Time of the first sighting ever, by the state; `None` where it was not known before.
+    pub known_since: Option<String>,
     /// Time of the latest packet.
     pub last_seen: String,
     /// The best confidence of any sighting.
@@ -255,6 +260,7 @@ impl ExposureView {
             bytes_out,
             bytes_in,
             first_seen: rfc3339(exposure.first_seen),
+            known_since: None,
             last_seen: rfc3339(exposure.last_seen),
             confidence: exposure.confidence,
             ech_offered: exposure.ech_offered,
@@ -322,6 +328,25 @@ impl Summary {
             .saturating_add(self.frames.copied_overhead_bytes)
     }
 
+    /// Says of each exposure since when it was known before.
+    pub fn remember(&mut self, alerts: &AlertEngine) {
+        for exposure in &mut self.exposures {
+            let key = StateKey {
+                site: exposure.site.clone().unwrap_or_default(),
+                host: exposure.host,
+                vendor: exposure.vendor.clone(),
+                product: exposure.product.clone().unwrap_or_default(),
+                engine: exposure
+                    .engine
+                    .as_ref()
+                    .map(|engine| engine.vendor.clone())
+                    .unwrap_or_default(),
+            };
+            let known = alerts.known_before(&key);
+            exposure.known_since = known.map(|known| rfc3339(known.first_seen));
+        }
+    }
+
     /// Takes identifiers out of User-Agents and URIs, as [`redacted`] does.
     pub fn redact(&mut self) {
         for exposure in &mut self.exposures {
@@ -381,6 +406,7 @@ impl Summary {
             encrypted_dns_hosts: ledger.encrypted_dns().count(),
             encrypted_dns_refused: ledger.encrypted_dns().refused(),
             reading: Reading::default(),
+            news: News::default(),
         }
     }
 }

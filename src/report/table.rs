@@ -47,6 +47,7 @@ pub fn write_table(summary: &Summary, style: Style, out: &mut dyn Write) -> std:
         )?;
         exposures(&web, style, out)?;
     }
+    super::table_news::news(summary, style, out)?;
     heading(
         out,
         style,
@@ -64,7 +65,7 @@ pub fn write_table(summary: &Summary, style: Style, out: &mut dyn Write) -> std:
     notes(summary, style, out)
 }
 
-fn heading(out: &mut dyn Write, style: Style, text: &str) -> std::io::Result<()> {
+pub(super) fn heading(out: &mut dyn Write, style: Style, text: &str) -> std::io::Result<()> {
     if style.colour {
         writeln!(out, "\n\x1b[1m{text}\x1b[0m")
     } else {

@@ -7,6 +7,7 @@
     reason = "a test fails by panicking, and says on standard output what it skips and shows"
 )]
 
+mod alerts;
 mod captures;
 mod cli;
 mod config;

@@ -6,6 +6,7 @@ use std::sync::OnceLock;
 
 use assert_cmd::Command;
 use avscope::aggregate::VerdictReason;
+use avscope::alert::{AlertKind, Severity, SuggestionReason};
 use avscope::attribute::EngineRelation;
 use avscope::capture::DamageKind;
 use avscope::decode::{NotIp, TunnelKind, Undecodable};
@@ -14,6 +15,26 @@ use avscope::model::{
     AttemptOutcome, Confidence, Contact, Coverage, EvidenceKind, Locality, Purpose, Verdict,
 };
 use serde_json::{Value, json};
+
+/// A vendor of whom nothing is in the captures but a domain.
+const ACME: &str = r#"
+format = 1
+[vendor]
+id = "acme"
+legal_name = "Acme"
+jurisdiction = "CH"
+[sources.made]
+title = "Made up"
+[[rule]]
+id = "acme.update.one"
+version = 1
+purpose = "update"
+patterns = ["never-seen.example.org"]
+confidence = "high"
+source = "made"
+source_class = "list"
+checked = 2026-11-23
+"#;
 
 /// Everything the program wrote about the captures of the repository.
 #[derive(Default)]
@@ -120,7 +141,7 @@ fn every_word_of_an_event_is_produced() {
 
 #[test]
 fn the_words_of_the_schemas_are_those_of_the_program() {
-    let sets: [(&str, BTreeSet<&str>); 12] = [
+    let sets: [(&str, BTreeSet<&str>); 15] = [
         (
             "evidence_kind",
             words(EvidenceKind::ALL, EvidenceKind::as_str),
@@ -139,6 +160,12 @@ fn the_words_of_the_schemas_are_those_of_the_program() {
             "verdict_reason",
             words(VerdictReason::ALL, VerdictReason::as_str),
         ),
+        ("alert_kind", words(AlertKind::ALL, AlertKind::as_str)),
+        ("severity", words(Severity::ALL, Severity::as_str)),
+        (
+            "suggestion_reason",
+            words(SuggestionReason::ALL, SuggestionReason::as_str),
+        ),
         ("contact", words(Contact::ALL, Contact::as_str)),
         (
             "attempt_outcome",
@@ -154,6 +181,7 @@ fn the_words_of_the_schemas_are_those_of_the_program() {
         "events.schema.json",
         "report.schema.json",
         "names.schema.json",
+        "alert.schema.json",
     ] {
         let document = schema_document(schema);
         for (name, expected) in &sets {
@@ -163,7 +191,10 @@ fn the_words_of_the_schemas_are_those_of_the_program() {
             }
         }
     }
-    assert_eq!(compared, 19, "8 in events, 10 in the report, 1 in names");
+    assert_eq!(
+        compared, 26,
+        "8 in events, 13 in the report, 1 in names, 4 in alerts"
+    );
 
     let report = schema_document("report.schema.json");
     let keys = |at: &str| -> BTreeSet<&str> {
@@ -299,6 +330,14 @@ fn written() -> &'static Written {
         std::fs::write(&zones, "[zones]\nstaff = [\"192.168.10.16/28\"]\n").unwrap();
         let by_zone = ["--config", zones.to_str().unwrap()];
         replay(&[&demo], &by_zone, &mut written);
+        let expected = "[expected]\nall = [\"crowdstrike\"]\n[alerts]\nexpected_active_hours_min = 1\nupload_bytes_per_hour = 99999\n";
+        std::fs::write(&zones, expected).unwrap();
+        replay(&[&demo], &by_zone, &mut written);
+        let state = folder.path().join("state.json");
+        let remembered = ["--state", state.to_str().unwrap()];
+        replay(&[&demo], &remembered, &mut written);
+        replay(&[&demo], &remembered, &mut written);
+        std::fs::remove_file(&state).unwrap();
         std::fs::remove_file(&zones).unwrap();
         let composed = portless_capture(folder.path());
         replay(&[&composed], &[], &mut written);
@@ -308,6 +347,16 @@ fn written() -> &'static Written {
         replay(&[&inside], &["--site", "here", "--digest"], &mut written);
         let sites = root().join("pcaps/multi-site");
         replay(&[&sites], &["--site-from-path"], &mut written);
+        // Hosts of a site and a zone that are silent, and names near to a vendor that no rule knows.
+        let config = folder.path().join("silent.toml");
+        let text = "[zones]\nhome = [\"192.168.0.0/16\"]\n[expected]\nhome = [\"acme\"]\n[alerts]\nexpected_active_hours_min = 1\n";
+        std::fs::write(&config, text).unwrap();
+        let rules = folder.path().join("rules");
+        std::fs::create_dir(&rules).unwrap();
+        std::fs::write(rules.join("acme.toml"), ACME).unwrap();
+        let (config, rules) = (config.to_str().unwrap(), rules.to_str().unwrap());
+        let options = ["--site-from-path", "--config", config, "--rules", rules];
+        replay(&[&sites, &demo], &options, &mut written);
         written
     })
 }

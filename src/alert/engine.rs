@@ -1,0 +1,685 @@
+//! Events, after the ledger → alerts, suggestions, and what was learnt.
+
+use std::collections::{HashMap, HashSet};
+use std::net::{IpAddr, Ipv6Addr};
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::expected::{Activity, Expected, ExpectedZone};
+use super::organisations::{organisation, organisations};
+use super::own_domains::OwnDomains;
+use super::state::{FirstSightKey, KnownExposure, State, StateKey};
+use super::uncovered::{Suggestion, SuggestionReason, Suggestions, UncoveredName};
+use super::uploads::{Exceeded, UploadLimits, exceeded};
+use super::{Alert, AlertEvidence, AlertKind, Severity};
+use crate::aggregate::{
+    EventRef, EventRun, EvidenceSample, Exposure, ExposureKey, FlowReported, Host, Ledger,
+    MessageObserved, TlsSeen,
+};
+use crate::attribute::{RuleId, Ruleset, VendorId};
+use crate::flow::{HomeNetworks, ZoneId};
+use crate::model::{Confidence, EvidenceKind, Locality, Timestamp, printable, rfc3339};
+
+/// Bounds and choices.
+#[derive(Clone, Debug)]
+pub struct AlertSettings {
+    /// For so long from the first packet ever heard of, first sights are learnt and not told.
+    pub learning: Duration,
+    /// A vendor must have been known for so long before another country of its servers is told.
+    pub country_learning: Duration,
+    /// What is too much to send.
+    pub uploads: UploadLimits,
+    /// Who is expected where.
+    pub expected: Expected,
+    /// Alerts listed at most.
+    pub alerts_max: usize,
+    /// Suggestions listed at most.
+    pub suggestions_max: usize,
+    /// Hosts whose activity is followed, and exposures and hosts with uploads that a snapshot holds.
+    pub hosts_max: usize,
+}
+
+impl Default for AlertSettings {
+    fn default() -> Self {
+        Self {
+            learning: Duration::ZERO,
+            country_learning: Duration::from_secs(7 * 86_400),
+            uploads: UploadLimits::default(),
+            expected: Expected {
+                by_zone: Vec::new(),
+                // Half a working day: who was switched on for a minute need not have spoken to anybody.
+                active_hours_min: 4,
+            },
+            // More than people read.
+            alerts_max: 10_000,
+            suggestions_max: 1000,
+            // As many as exposures: 100 bytes each.
+            hosts_max: 100_000,
+        }
+    }
+}
+
+/// Hears events and tells what somebody should look at.
+#[derive(Debug)]
+pub struct AlertEngine {
+    settings: AlertSettings,
+    rules: Arc<Ruleset>,
+    home: Arc<HomeNetworks>,
+    sites: Vec<String>,
+    /// What was known before.
+    before: State,
+    /// What this run learnt.
+    learnt: State,
+    alerts: Vec<Alert>,
+    numbers: HashMap<String, usize>,
+    /// First sights that were dealt with: spares the usual event the making of a key.
+    sighted: HashSet<(u16, Option<ZoneId>, VendorId, Option<VendorId>)>,
+    domains: OwnDomains,
+    /// Organisations that certificates of vendors name.
+    organisations: HashMap<String, VendorId>,
+    suggestions: Suggestions,
+    activity: Activity,
+    refused: u64,
+}
+
+/// What an alert is about, before it has a name.
+struct Draft<'a> {
+    kind: AlertKind,
+    severity: Severity,
+    at: Timestamp,
+    site: Option<String>,
+    zone: Option<&'a str>,
+    host: Option<IpAddr>,
+    rule: Option<RuleId>,
+    vendor: VendorId,
+    engine: Option<VendorId>,
+    /// What tells it from others of its kind, site, zone, host and vendors.
+    detail: &'a str,
+    message: String,
+    value: Option<u64>,
+    threshold: Option<u64>,
+    evidence: Option<AlertEvidence>,
+}
+
+impl AlertEngine {
+    /// An engine that knows what `before` holds.
+    pub fn new(
+        settings: AlertSettings,
+        rules: Arc<Ruleset>,
+        home: Arc<HomeNetworks>,
+        sites: Vec<String>,
+        before: State,
+    ) -> Self {
+        Self {
+            domains: OwnDomains::new(&rules),
+            organisations: organisations(&rules),
+            suggestions: Suggestions::new(settings.suggestions_max),
+            activity: Activity::new(settings.hosts_max),
+            settings,
+            rules,
+            home,
+            sites,
+            before,
+            learnt: State::default(),
+            alerts: Vec::new(),
+            numbers: HashMap::new(),
+            sighted: HashSet::new(),
+            refused: 0,
+        }
+    }
+
+    /// Takes an event that the ledger has taken. Gives the position in [`Self::alerts`] from which on alerts are new.
+    pub fn event(&mut self, event: EventRef<'_>, ledger: &Ledger) -> usize {
+        let first_new = self.alerts.len();
+        match event {
+            EventRef::Opened(opened) => self.heard_at(opened.frame.time),
+            EventRef::Observed(observed, run) => self.uncovered_names(observed, run),
+            EventRef::Reported(reported, _) => self.reported(reported, ledger),
+            EventRef::Dns(..) | EventRef::Host(..) => {}
+        }
+        self.first_sights(ledger);
+        first_new
+    }
+
+    /// The input is over: compares what is expected with what was seen, and notes who talks to whom.
+    pub fn finish(&mut self, ledger: &Ledger) -> Vec<ExpectedZone> {
+        for (key, exposure) in ledger.exposures().iter() {
+            let state_key = self.state_key(key);
+            let known = KnownExposure {
+                first_seen: exposure.first_seen,
+                last_seen: exposure.last_seen,
+                verdict: ledger.exposures().verdict(key, exposure).0,
+                contact: exposure.contact(),
+            };
+            self.learnt.exposures.insert(state_key, known);
+        }
+        self.count_hosts(ledger);
+        let zones = ledger.zones();
+        let sites = &self.sites;
+        let found = self
+            .settings
+            .expected
+            .compare(&self.activity, ledger, zones, |scope| site(sites, scope));
+        for zone in &found {
+            let Some(vendor) = self.rules.vendor_by_id(&zone.vendor) else {
+                continue;
+            };
+            if zone.silent_hosts == 0 {
+                continue;
+            }
+            let place = zone.zone.as_deref().unwrap_or("the home networks");
+            let draft = Draft {
+                kind: AlertKind::ExpectedMissing,
+                severity: Severity::Low,
+                at: self.learnt.known_until.unwrap_or_default(),
+                site: None,
+                zone: zone.zone.as_deref(),
+                host: None,
+                rule: None,
+                vendor: vendor.number,
+                engine: None,
+                detail: "",
+                message: format!(
+                    "{} of {} active hosts in {place} were not seen to speak to {}, which is expected there",
+                    zone.silent_hosts, zone.active_hosts, zone.vendor
+                ),
+                value: Some(zone.silent_hosts),
+                threshold: None,
+                evidence: None,
+            };
+            self.raise(draft);
+        }
+        found
+    }
+
+    /// Alerts, in the order in which they were raised.
+    pub fn alerts(&self) -> &[Alert] {
+        &self.alerts
+    }
+
+    /// Names near to vendors that no rule knows.
+    pub fn suggestions(&self) -> Vec<Suggestion> {
+        self.suggestions.list()
+    }
+
+    /// Alerts, suggestions and active hosts that found no room.
+    pub fn refused(&self) -> [(&'static str, u64); 3] {
+        [
+            ("alerts", self.refused),
+            ("suggestions", self.suggestions.refused),
+            ("active_hosts", self.activity.refused),
+        ]
+    }
+
+    /// Whether anything is known from before.
+    pub fn has_past(&self) -> bool {
+        self.before.known_from.is_some()
+    }
+
+    /// The exposure as it was known before this run.
+    pub fn known_before(&self, key: &StateKey) -> Option<&KnownExposure> {
+        self.before.exposures.get(key)
+    }
+
+    /// What is known now, and how many entries had to go.
+    pub fn into_state(self) -> (State, u64) {
+        let mut state = self.before;
+        let gone = state.merge(&self.learnt, self.settings.hosts_max);
+        (state, gone)
+    }
+
+    /// Of each first sight, how many hosts of its zone it has come to.
+    fn count_hosts(&mut self, ledger: &Ledger) {
+        type Place<'a> = (Option<String>, Option<&'a str>, VendorId, Option<VendorId>);
+        let mut hosts: HashMap<Place<'_>, HashSet<Host>> = HashMap::new();
+        for (key, exposure) in ledger.exposures().iter() {
+            if exposure.solid_occasions() == 0 {
+                continue;
+            }
+            let zone = ledger.zones().name_of(&key.host);
+            let engine = key.engine.filter(|engine| *engine != key.vendor);
+            let place = (site(&self.sites, key.scope), zone, key.vendor, engine);
+            hosts
+                .entry(place)
+                .or_default()
+                .insert((key.scope, key.host));
+        }
+        for alert in &mut self.alerts {
+            if alert.kind != AlertKind::FirstSight {
+                continue;
+            }
+            let vendor = |id: &str| self.rules.vendor_by_id(id).map(|vendor| vendor.number);
+            let Some(known) = vendor(&alert.vendor) else {
+                continue;
+            };
+            let engine = alert.engine_vendor.as_deref().and_then(vendor);
+            let place = (alert.site.clone(), alert.zone.as_deref(), known, engine);
+            alert.value = hosts.get(&place).map(|hosts| hosts.len() as u64);
+        }
+    }
+
+    fn heard_at(&mut self, time: Timestamp) {
+        let learnt = &mut self.learnt;
+        learnt.known_from = Some(learnt.known_from.map_or(time, |from| from.min(time)));
+        learnt.known_until = Some(learnt.known_until.map_or(time, |until| until.max(time)));
+    }
+
+    /// Vendors seen for the first time, by what the last event added to.
+    fn first_sights(&mut self, ledger: &Ledger) {
+        for (host, rule) in ledger.exposures().touched() {
+            let rule = self.rules.rule(*rule);
+            let engine = rule.engine.map(|engine| engine.vendor);
+            let engine = engine.filter(|engine| *engine != rule.vendor);
+            let zone = ledger.zones().zone_of(&host.1);
+            let cached = (host.0, zone, rule.vendor, engine);
+            if self.sighted.contains(&cached) {
+                continue;
+            }
+            let Some((key, exposure)) = ledger.exposures().of(*host, rule.number) else {
+                continue;
+            };
+            // Web visits and weak evidence are no sight of a product.
+            if exposure.solid_occasions() == 0 {
+                continue;
+            }
+            self.sighted.insert(cached);
+            let zone_name = zone.and_then(|zone| ledger.zones().name(zone));
+            let (key, at) = (key.clone(), exposure.last_seen);
+            self.first_sight(&key, exposure, at, zone, zone_name);
+        }
+    }
+
+    fn first_sight(
+        &mut self,
+        key: &ExposureKey,
+        exposure: &Exposure,
+        at: Timestamp,
+        zone: Option<ZoneId>,
+        zone_name: Option<&str>,
+    ) {
+        let rules = Arc::clone(&self.rules);
+        let vendor = rules.vendor(key.vendor);
+        let engine = key.engine.filter(|engine| *engine != key.vendor);
+        let engine_id = engine.map(|engine| rules.vendor(engine).id.as_str());
+        let site = site(&self.sites, key.scope);
+        let known: FirstSightKey = (
+            site.clone().unwrap_or_default(),
+            zone_name.unwrap_or_default().to_owned(),
+            vendor.id.clone(),
+            engine_id.unwrap_or_default().to_owned(),
+        );
+        let was_known = self.before.first_sights.contains_key(&known);
+        self.learnt.first_sights.insert(known, at);
+        let began = [self.before.known_from, self.learnt.known_from];
+        let began = began.into_iter().flatten().min().unwrap_or(at);
+        let learning = at < began.after(self.settings.learning);
+        if was_known || learning || self.settings.expected.contains(zone, &vendor.id) {
+            return;
+        }
+        let inside = engine_id.map_or_else(String::new, |engine| {
+            format!(", with the engine of {engine} inside")
+        });
+        let place = zone_name.map_or_else(String::new, |zone| format!(" in zone {zone}"));
+        let draft = Draft {
+            kind: AlertKind::FirstSight,
+            severity: if exposure.confidence == Confidence::High {
+                Severity::Medium
+            } else {
+                Severity::Low
+            },
+            at,
+            site,
+            zone: zone_name,
+            host: Some(Ipv6Addr::from(key.host).to_canonical()),
+            rule: None,
+            vendor: key.vendor,
+            engine,
+            detail: "",
+            message: format!("first sight of {}{inside}{place}", vendor.id),
+            value: None,
+            threshold: None,
+            evidence: best(exposure).map(|sample| evidence_of(sample, &rules)),
+        };
+        self.raise(draft);
+    }
+
+    /// What a flow carried, and where to.
+    fn reported(&mut self, reported: &FlowReported, ledger: &Ledger) {
+        let record = &reported.record;
+        self.heard_at(record.end);
+        if record.locality != Locality::Outbound || !self.home.contains(&record.initiator.address) {
+            return;
+        }
+        let host = (record.key.scope(), record.initiator.address);
+        if !self.settings.expected.by_zone.is_empty() {
+            self.activity.add(host, record.end);
+        }
+        let judgement = ledger.judgement();
+        let Some((fact, rule)) = judgement
+            .deciding()
+            .and_then(|fact| Some((fact, fact.rule?.rule)))
+        else {
+            self.uncovered_network(ledger);
+            return;
+        };
+        let [bytes_out, _] = record.since_last.bytes;
+        self.uploaded(host, rule, record.end, bytes_out, ledger);
+        let answered = record.payload[1] && !judgement.is_via_proxy();
+        if answered && fact.confidence > Some(Confidence::Low) {
+            self.reached_country(host, rule, reported, ledger);
+        }
+    }
+
+    fn uploaded(
+        &mut self,
+        host: Host,
+        rule: RuleId,
+        at: Timestamp,
+        bytes_out: u64,
+        ledger: &Ledger,
+    ) {
+        let rules = Arc::clone(&self.rules);
+        let vendor = rules.vendor(rules.rule(rule).vendor);
+        let site = site(&self.sites, host.0);
+        let address = Ipv6Addr::from(host.1).to_canonical();
+        let key = (site.clone().unwrap_or_default(), address, vendor.id.clone());
+        let hour = at.as_seconds() / 3600;
+        if self.learnt.uploads.len() >= self.settings.hosts_max
+            && !self.learnt.uploads.contains_key(&key)
+        {
+            self.refused += 1;
+            return;
+        }
+        let hours = self.learnt.uploads.entry(key.clone()).or_default();
+        let bytes = hours.entry(hour).or_default();
+        *bytes += bytes_out;
+        let bytes = *bytes;
+        let limits = &self.settings.uploads;
+        let small = bytes < limits.floor_bytes
+            && (limits.bytes_per_hour == 0 || bytes < limits.bytes_per_hour);
+        if small {
+            return;
+        }
+        let mut past = hours.clone();
+        for (hour, bytes) in self.before.uploads.get(&key).into_iter().flatten() {
+            let known = past.entry(*hour).or_default();
+            *known = (*known).max(*bytes);
+        }
+        let Some(exceeded) = exceeded(&past, hour, bytes, limits) else {
+            return;
+        };
+        let (kind, threshold, why) = match exceeded {
+            Exceeded::Threshold(bytes) => (
+                AlertKind::UploadThreshold,
+                bytes,
+                format!("{bytes} are allowed"),
+            ),
+            Exceeded::Past(median) => (
+                AlertKind::UploadAbovePast,
+                median,
+                format!("the median of its earlier hours is {median}"),
+            ),
+        };
+        let evidence = ledger
+            .exposures()
+            .of(host, rule)
+            .and_then(|(_, exposure)| best(exposure))
+            .map(|sample| evidence_of(sample, &rules));
+        let begin = rfc3339(Timestamp::from_parts(hour * 3600, 0));
+        let draft = Draft {
+            kind,
+            severity: Severity::Medium,
+            at,
+            site,
+            zone: ledger.zones().name_of(&host.1),
+            host: Some(address),
+            rule: Some(rule),
+            vendor: vendor.number,
+            engine: None,
+            detail: &begin,
+            message: format!(
+                "{address} sent {} {bytes} bytes within the hour from {begin}; {why}",
+                vendor.id
+            ),
+            value: Some(bytes),
+            threshold: Some(threshold),
+            evidence,
+        };
+        self.raise(draft);
+    }
+
+    fn reached_country(
+        &mut self,
+        host: Host,
+        rule: RuleId,
+        reported: &FlowReported,
+        ledger: &Ledger,
+    ) {
+        let record = &reported.record;
+        let Some(country) = ledger.countries().lookup(record.responder.ip()) else {
+            return;
+        };
+        let rules = Arc::clone(&self.rules);
+        let vendor = rules.vendor(rules.rule(rule).vendor);
+        let at = record.end;
+        let key = (vendor.id.clone(), country);
+        if self.learnt.countries.contains_key(&key) {
+            return;
+        }
+        self.learnt.countries.insert(key.clone(), at);
+        if self.before.countries.contains_key(&key) {
+            return;
+        }
+        let known = self.before.countries.iter().chain(&self.learnt.countries);
+        let first = known
+            .filter(|((known, other), _)| *known == vendor.id && *other != country)
+            .map(|(_, first)| *first)
+            .min();
+        // The first country is no news, and while a vendor is new neither are the next.
+        let Some(first) = first else { return };
+        if at < first.after(self.settings.country_learning) {
+            return;
+        }
+        let evidence = ledger
+            .exposures()
+            .of(host, rule)
+            .and_then(|(_, exposure)| best(exposure))
+            .map(|sample| evidence_of(sample, &rules));
+        let draft = Draft {
+            kind: AlertKind::NewCountry,
+            severity: Severity::Low,
+            at,
+            site: site(&self.sites, host.0),
+            zone: ledger.zones().name_of(&host.1),
+            host: Some(Ipv6Addr::from(host.1).to_canonical()),
+            rule: Some(rule),
+            vendor: vendor.number,
+            engine: None,
+            detail: country.as_str(),
+            message: format!(
+                "servers of {} were reached in {country} (country of the address {}) for the first time",
+                vendor.id,
+                record.responder.ip()
+            ),
+            value: None,
+            threshold: None,
+            evidence,
+        };
+        self.raise(draft);
+    }
+
+    /// Names of a message that no rule knows, under a vendor's domain or behind a vendor's certificate.
+    fn uncovered_names(&mut self, observed: &MessageObserved, run: &EventRun) {
+        let home = self.home.contains(&observed.client.address);
+        if !home || observed.locality != Locality::Outbound {
+            return;
+        }
+        let organisation = match run.tls(observed.tls) {
+            Some(TlsSeen::Certificate(seen)) => organisation(run.text(seen.subject)),
+            _ => None,
+        };
+        let organisation =
+            organisation.and_then(|name| Some((*self.organisations.get(name.as_str())?, name)));
+        let rules = Arc::clone(&self.rules);
+        for fact in run.facts(observed.facts) {
+            let is_name = matches!(
+                fact.kind,
+                EvidenceKind::TlsSni
+                    | EvidenceKind::QuicSni
+                    | EvidenceKind::DtlsSni
+                    | EvidenceKind::HttpHost
+                    | EvidenceKind::TlsCert
+            );
+            let name = run.text(fact.text);
+            if !is_name || fact.rule.is_some() || is_known(&rules, name) {
+                continue;
+            }
+            let uncovered = || UncoveredName {
+                value: printable(name).into_owned(),
+                kind: fact.kind,
+            };
+            if let Some((vendor, domain)) = self.domains.vendor_of(name) {
+                let vendor = rules.vendor(vendor).id.as_str();
+                let reason = SuggestionReason::SameDomain;
+                self.suggestions.add(vendor, reason, &domain, uncovered());
+            } else if let Some((vendor, organisation)) = &organisation {
+                let vendor = rules.vendor(*vendor).id.as_str();
+                let reason = SuggestionReason::SameOrganisation;
+                self.suggestions
+                    .add(vendor, reason, organisation, uncovered());
+            }
+        }
+    }
+
+    /// A flow to a vendor's network whose client named somebody whom no rule knows.
+    fn uncovered_network(&mut self, ledger: &Ledger) {
+        let judgement = ledger.judgement();
+        let network = judgement.evidence().iter().find_map(|fact| {
+            let network = matches!(fact.kind, EvidenceKind::IpPrefix | EvidenceKind::Asn);
+            fact.rule.filter(|_| network)
+        });
+        let Some(network) = network else { return };
+        let named = judgement.evidence().iter().find(|fact| {
+            let names = matches!(
+                fact.kind,
+                EvidenceKind::TlsSni | EvidenceKind::QuicSni | EvidenceKind::HttpHost
+            );
+            names && fact.rule.is_none()
+        });
+        let Some(named) = named else { return };
+        let name = judgement.text(named);
+        if is_known(&self.rules, name) {
+            return;
+        }
+        let uncovered = UncoveredName {
+            value: printable(name).into_owned(),
+            kind: named.kind,
+        };
+        let rules = Arc::clone(&self.rules);
+        let rule = rules.rule(network.rule);
+        let vendor = rules.vendor(rule.vendor).id.as_str();
+        self.suggestions
+            .add(vendor, SuggestionReason::SameNetwork, &rule.id, uncovered);
+    }
+
+    fn raise(&mut self, draft: Draft<'_>) {
+        let rules = Arc::clone(&self.rules);
+        let vendor = rules.vendor(draft.vendor);
+        let engine = draft.engine.map(|engine| rules.vendor(engine));
+        // A first sight is one for the whole zone; the host is only where it was.
+        let host = draft.host.filter(|_| draft.kind != AlertKind::FirstSight);
+        let key = [
+            draft.kind.as_str(),
+            draft.site.as_deref().unwrap_or_default(),
+            draft.zone.unwrap_or_default(),
+            &host.map_or_else(String::new, |host| host.to_string()),
+            &vendor.id,
+            engine.map_or("", |engine| engine.id.as_str()),
+            draft.detail,
+        ]
+        .join("|");
+        let at = rfc3339(draft.at);
+        if let Some(known) = self.numbers.get(&key)
+            && let Some(alert) = self.alerts.get_mut(*known)
+        {
+            alert.count += 1;
+            alert.last_seen = at;
+            alert.value = draft.value.or(alert.value);
+            alert.message = draft.message;
+            return;
+        }
+        if self.alerts.len() >= self.settings.alerts_max {
+            self.refused += 1;
+            return;
+        }
+        let product = draft.rule.and_then(|rule| rules.rule(rule).product.clone());
+        let alert = Alert {
+            id: format!("{:016x}", xxhash_rust::xxh3::xxh3_64(key.as_bytes())),
+            kind: draft.kind,
+            severity: draft.severity,
+            dedupe_key: key.clone(),
+            timestamp: at.clone(),
+            last_seen: at,
+            count: 1,
+            site: draft.site,
+            zone: draft.zone.map(str::to_owned),
+            host: draft.host,
+            vendor: vendor.id.clone(),
+            vendor_seat: vendor.jurisdiction,
+            product,
+            engine_vendor: engine.map(|engine| engine.id.clone()),
+            engine_seat: engine.map(|engine| engine.jurisdiction),
+            message: draft.message,
+            value: draft.value,
+            threshold: draft.threshold,
+            evidence: draft.evidence,
+        };
+        self.numbers.insert(key, self.alerts.len());
+        self.alerts.push(alert);
+    }
+
+    fn state_key(&self, key: &ExposureKey) -> StateKey {
+        StateKey {
+            site: site(&self.sites, key.scope).unwrap_or_default(),
+            host: Ipv6Addr::from(key.host).to_canonical(),
+            vendor: self.rules.vendor(key.vendor).id.clone(),
+            product: key.product.clone().unwrap_or_default(),
+            engine: key
+                .engine
+                .map(|engine| self.rules.vendor(engine).id.clone())
+                .unwrap_or_default(),
+        }
+    }
+}
+
+/// Whether a rule knows the name, on whatever day, or says that it means nothing.
+fn is_known(rules: &Ruleset, name: &[u8]) -> bool {
+    rules.match_name(name).is_some() || rules.negative(name).is_some()
+}
+
+fn site(sites: &[String], scope: u16) -> Option<String> {
+    let site = sites.get(usize::from(scope))?;
+    (!site.is_empty()).then(|| site.clone())
+}
+
+/// The sighting that shows most: the surest, of those the strongest kind, of those the first.
+fn best(exposure: &Exposure) -> Option<&EvidenceSample> {
+    exposure
+        .samples
+        .iter()
+        .min_by_key(|sample| (std::cmp::Reverse(sample.confidence), sample.kind))
+}
+
+fn evidence_of(sample: &EvidenceSample, rules: &Ruleset) -> AlertEvidence {
+    AlertEvidence {
+        kind: sample.kind,
+        value: crate::model::redacted(sample.kind, printable(&sample.name)).into_owned(),
+        rule_id: rules.rule(sample.rule.rule).id.clone(),
+        confidence: sample.confidence,
+        seq: sample.frame.seq,
+        frame_xxh3: format!("{:016x}", sample.frame.hash),
+        timestamp: rfc3339(sample.frame.time),
+        flow_id: sample.flow.0,
+        server_ip: Ipv6Addr::from(sample.server).to_canonical(),
+    }
+}
