@@ -19,6 +19,7 @@ import sys
 import tempfile
 from pathlib import Path
 
+import canaries
 import check
 import deliveries
 import demo
@@ -33,7 +34,7 @@ import tunnels
 from clients import build_rustls_client
 from namespaces import ComposeError
 
-CASES = {"demo": demo.compose, "deliveries": deliveries.compose, "link-types": linktypes.compose, "names": names.compose, "name-services": name_services.compose, "quic": quic.compose, "proxies": proxies.compose, "multi-site": sites.compose,
+CASES = {"demo": demo.compose, "canaries": canaries.compose, "deliveries": deliveries.compose, "link-types": linktypes.compose, "names": names.compose, "name-services": name_services.compose, "quic": quic.compose, "proxies": proxies.compose, "multi-site": sites.compose,
          "tls-servers": tls_servers.compose, "tunnels": tunnels.compose}
 NEEDED = {"ip": "iproute2", "tcpdump": "tcpdump", "openssl": "openssl", "curl": "curl", "sysctl": "procps", "cargo": "the Rust toolchain"}
 

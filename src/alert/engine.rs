@@ -5,6 +5,7 @@ use std::net::{IpAddr, Ipv6Addr};
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::canary::{Canary, CanarySighting, CanaryWatch};
 use super::expected::{Activity, Expected, ExpectedZone};
 use super::organisations::{organisation, organisations};
 use super::own_domains::OwnDomains;
@@ -31,6 +32,12 @@ pub struct AlertSettings {
     pub uploads: UploadLimits,
     /// Who is expected where.
     pub expected: Expected,
+    /// Canaries that were issued.
+    pub canaries: Vec<Canary>,
+    /// A canary proves something for so long after it was issued.
+    pub canary_fresh: Duration,
+    /// Sightings of canaries listed at most.
+    pub canary_sightings_max: usize,
     /// Alerts listed at most.
     pub alerts_max: usize,
     /// Suggestions listed at most.
@@ -50,6 +57,10 @@ impl Default for AlertSettings {
                 // Half a working day: who was switched on for a minute need not have spoken to anybody.
                 active_hours_min: 4,
             },
+            canaries: Vec::new(),
+            // Networks change: what a sensor saw last month it need not see today.
+            canary_fresh: Duration::from_secs(7 * 86_400),
+            canary_sightings_max: 1000,
             // More than people read.
             alerts_max: 10_000,
             suggestions_max: 1000,
@@ -79,6 +90,7 @@ pub struct AlertEngine {
     organisations: HashMap<String, VendorId>,
     suggestions: Suggestions,
     activity: Activity,
+    canaries: CanaryWatch,
     refused: u64,
 }
 
@@ -115,6 +127,11 @@ impl AlertEngine {
             organisations: organisations(&rules),
             suggestions: Suggestions::new(settings.suggestions_max),
             activity: Activity::new(settings.hosts_max),
+            canaries: CanaryWatch::new(
+                settings.canaries.clone(),
+                settings.canary_fresh.as_secs(),
+                settings.canary_sightings_max,
+            ),
             settings,
             rules,
             home,
@@ -133,9 +150,20 @@ impl AlertEngine {
         let first_new = self.alerts.len();
         match event {
             EventRef::Opened(opened) => self.heard_at(opened.frame.time),
-            EventRef::Observed(observed, run) => self.uncovered_names(observed, run),
-            EventRef::Reported(reported, _) => self.reported(reported, ledger),
-            EventRef::Dns(..) | EventRef::Host(..) => {}
+            EventRef::Observed(observed, run) => {
+                self.canaries
+                    .observed(observed, run, ledger.zones(), &self.sites);
+                self.uncovered_names(observed, run);
+            }
+            EventRef::Dns(transaction, run) => {
+                self.canaries
+                    .asked(transaction, run, ledger.zones(), &self.sites);
+            }
+            EventRef::Reported(reported, _) => {
+                self.canaries.reported(reported);
+                self.reported(reported, ledger);
+            }
+            EventRef::Host(..) => {}
         }
         self.first_sights(ledger);
         first_new
@@ -154,6 +182,9 @@ impl AlertEngine {
             self.learnt.exposures.insert(state_key, known);
         }
         self.count_hosts(ledger);
+        for (key, seen) in self.canaries.proofs() {
+            self.learnt.canaries.insert(key, seen);
+        }
         let zones = ledger.zones();
         let sites = &self.sites;
         let found = self
@@ -202,9 +233,15 @@ impl AlertEngine {
         self.suggestions.list()
     }
 
-    /// Alerts, suggestions and active hosts that found no room.
-    pub fn refused(&self) -> [(&'static str, u64); 3] {
+    /// Canaries that were seen.
+    pub fn canaries(&self) -> Vec<CanarySighting> {
+        self.canaries.sightings().cloned().collect()
+    }
+
+    /// Alerts, suggestions, active hosts and canaries that found no room.
+    pub fn refused(&self) -> [(&'static str, u64); 4] {
         [
+            ("canaries", self.canaries.refused),
             ("alerts", self.refused),
             ("suggestions", self.suggestions.refused),
             ("active_hosts", self.activity.refused),

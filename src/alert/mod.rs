@@ -6,6 +6,7 @@
 //! **Invariants**: an alert's `id` comes from what it is about and not from when or in which run it was raised; every list has a
 //! bound; nothing here labels a name as a vendor's.
 
+mod canary;
 mod engine;
 mod expected;
 mod organisations;
@@ -14,6 +15,7 @@ mod state;
 mod uncovered;
 mod uploads;
 
+pub use canary::{CANARY_PREFIX, Canary, CanarySighting, CanaryStanding, TEST_TOKEN, TOKEN_CHARS};
 pub use engine::{AlertEngine, AlertSettings};
 pub use expected::{Expected, ExpectedZone, Silent};
 pub use state::{KnownExposure, State, StateError, StateKey};

@@ -5,7 +5,7 @@ use std::net::IpAddr;
 
 use serde::{Deserialize, Serialize};
 
-use crate::model::{Contact, CountryCode, Timestamp, Verdict};
+use crate::model::{Contact, CountryCode, EvidenceKind, Timestamp, Verdict};
 
 /// Version of the snapshot's format.
 pub const FORMAT: u32 = 1;
@@ -62,6 +62,8 @@ pub struct State {
     pub uploads: BTreeMap<UploadKey, BTreeMap<u64, u64>>,
     /// Who talks to whom.
     pub exposures: BTreeMap<StateKey, KnownExposure>,
+    /// Canaries that proved something, by token and kind of evidence: the zone, empty for the home networks as a whole, and when.
+    pub canaries: BTreeMap<(String, EvidenceKind), (String, Timestamp)>,
 }
 
 /// A snapshot as it is written. Lists, because keys of JSON are texts.
@@ -75,6 +77,7 @@ struct Written {
     countries: Vec<WrittenCountry>,
     uploads: Vec<WrittenUploads>,
     exposures: Vec<WrittenExposure>,
+    canaries: Vec<WrittenCanary>,
 }
 
 #[derive(Debug, Serialize, Deserialize)]
@@ -103,6 +106,15 @@ struct WrittenUploads {
     vendor: String,
     /// Pairs of an hour and the bytes sent in it.
     hours: Vec<(u64, u64)>,
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct WrittenCanary {
+    token: String,
+    kind: EvidenceKind,
+    zone: String,
+    seen: Timestamp,
 }
 
 #[derive(Debug, Serialize, Deserialize)]
@@ -178,6 +190,11 @@ impl State {
                 .into_iter()
                 .map(|it| (it.key, it.known))
                 .collect(),
+            canaries: written
+                .canaries
+                .into_iter()
+                .map(|it| ((it.token, it.kind), (it.zone, it.seen)))
+                .collect(),
         })
     }
 
@@ -225,6 +242,16 @@ impl State {
                     known: *known,
                 })
                 .collect(),
+            canaries: self
+                .canaries
+                .iter()
+                .map(|((token, kind), (zone, seen))| WrittenCanary {
+                    token: token.clone(),
+                    kind: *kind,
+                    zone: zone.clone(),
+                    seen: *seen,
+                })
+                .collect(),
         };
         // Texts, numbers and closed sets: there is nothing in it that JSON cannot hold.
         let mut text = serde_json::to_vec_pretty(&written).unwrap_or_default();
@@ -266,7 +293,13 @@ impl State {
             // Reached comes first in its set.
             known.contact = known.contact.min(now.contact);
         }
-        let mut gone = keep_latest(&mut self.exposures, entries_max, |known| known.last_seen);
+        for (key, (zone, at)) in &learnt.canaries {
+            let known = self.canaries.entry(key.clone());
+            let (_, known) = known.or_insert_with(|| (zone.clone(), *at));
+            *known = (*known).min(*at);
+        }
+        let mut gone = keep_latest(&mut self.canaries, entries_max, |(_, at)| *at);
+        gone += keep_latest(&mut self.exposures, entries_max, |known| known.last_seen);
         gone += keep_latest(&mut self.uploads, entries_max, |hours| {
             hours.last_key_value().map_or(0, |(hour, _)| *hour)
         });
@@ -345,6 +378,11 @@ mod tests {
             )]
             .into(),
             exposures: [(key, known)].into(),
+            canaries: [(
+                ("ab".repeat(16), EvidenceKind::TlsSni),
+                ("lab".to_owned(), at(first)),
+            )]
+            .into(),
         }
     }
 

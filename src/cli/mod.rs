@@ -3,6 +3,7 @@
 //! **Invariants**: results go to standard output, everything else to standard error; an error names the file, the offset or
 //! line, and the remedy; a reader that closes the pipe is success.
 
+pub mod canary;
 pub mod config;
 pub mod explain;
 pub mod extract;
@@ -57,6 +58,8 @@ pub enum Command {
     Extract(extract::ExtractArgs),
     /// Say what a name, an address, a User-Agent or a URI means, why, and how sure that is.
     Explain(explain::ExplainArgs),
+    /// Prove that the sensor sees a zone: a name that a host there speaks once.
+    Canary(canary::CanaryArgs),
     /// Check, list and test the rules.
     Rules(rules::RulesArgs),
     /// Check a configuration file, or show what holds and why.
@@ -82,6 +85,7 @@ pub fn run() -> ExitCode {
         Command::Names(args) => names::run(args),
         Command::Extract(args) => extract::run(args),
         Command::Explain(args) => explain::run(args, &mut std::io::stdout().lock()),
+        Command::Canary(args) => canary::run(args, &mut std::io::stdout().lock()),
         Command::Rules(args) => rules::run(args, &mut std::io::stdout().lock()),
         Command::Config(args) => config::run(args, &mut std::io::stdout().lock()),
     };

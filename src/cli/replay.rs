@@ -14,13 +14,13 @@ use super::capture_args::{
 };
 use super::{EXIT_ERROR, EXIT_INPUT_INCOMPLETE, EXIT_OK};
 use crate::aggregate::{EventRef, Ledger};
-use crate::alert::AlertEngine;
+use crate::alert::{AlertEngine, AlertSettings};
 use crate::config::{Configuration, Flags};
 use crate::export::{SummaryCollector, check_textfile, write_textfile};
 use crate::geo::{Countries, OperatorTable};
 use crate::pipeline::conservation;
 use crate::report::{self, News, Reading, Style, Summary};
-use crate::store::{AlertWriter, EventWriter, load_state, save_state};
+use crate::store::{AlertWriter, EventWriter, load_canaries, load_state, save_state};
 
 /// Read captures and report who talks to which security vendor.
 #[derive(Debug, Args)]
@@ -71,6 +71,10 @@ pub struct ReplayArgs {
     #[arg(long, value_name = "FILE")]
     pub state: Option<PathBuf>,
 
+    /// Recognise the canaries that this file says were issued (avscope canary new).
+    #[arg(long, value_name = "FILE")]
+    pub canaries: Option<PathBuf>,
+
     /// Write alerts as JSON Lines to this file, each when it is raised; - is standard output.
     #[arg(long, value_name = "FILE|-")]
     pub alerts: Option<PathBuf>,
@@ -117,6 +121,7 @@ impl ReplayArgs {
             geoip: self.geoip.as_deref().map(lossy),
             metrics: self.metrics.as_deref().map(lossy),
             alerts: self.alerts.as_deref().map(lossy),
+            canaries: self.canaries.as_deref().map(lossy),
             state: self.state.as_deref().map(lossy),
             events: self.events.as_deref().map(lossy),
             events_of: self.events_of.map(EventsOf::as_str),
@@ -145,7 +150,12 @@ pub fn run(args: &ReplayArgs) -> anyhow::Result<ExitCode> {
     // Only events tell what a hello offers beside the name.
     settings.hello_details = paths.events.is_some();
     let before = paths.state.map(load_state).transpose()?.unwrap_or_default();
-    let alert_settings = configuration.alert_settings(&rules)?;
+    let canaries = args.canaries.as_deref();
+    let canaries = canaries.or(configuration.canary.file.path());
+    let alert_settings = AlertSettings {
+        canaries: canaries.map(load_canaries).transpose()?.unwrap_or_default(),
+        ..configuration.alert_settings(&rules)?
+    };
     let redact = configuration.output.redact.value;
     let open = |path: Option<&Path>, option| path.map(|path| open_lines(path, option)).transpose();
     let events = open(paths.events, "--events")?;

@@ -11,11 +11,11 @@ use toml::Spanned;
 
 use super::section::{Entry, Place, Sourced, line_of};
 use super::sections::{
-    AlertsSection, DnsSection, ExposuresSection, FragmentsSection, GeoipSection, HomeSection,
-    InputSection, LimitsSection, MirrorSection, OutputSection, QuicSection, RawAlerts, RawDns,
-    RawExposures, RawFragments, RawGeoip, RawHome, RawInput, RawLimits, RawMirror, RawOutput,
-    RawQuic, RawRules, RawState, RawTimeouts, RawTls, RulesSection, StateSection, TimeoutsSection,
-    TlsSection,
+    AlertsSection, CanarySection, DnsSection, ExposuresSection, FragmentsSection, GeoipSection,
+    HomeSection, InputSection, LimitsSection, MirrorSection, OutputSection, QuicSection, RawAlerts,
+    RawCanary, RawDns, RawExposures, RawFragments, RawGeoip, RawHome, RawInput, RawLimits,
+    RawMirror, RawOutput, RawQuic, RawRules, RawState, RawTimeouts, RawTls, RulesSection,
+    StateSection, TimeoutsSection, TlsSection,
 };
 use super::zones::{NAMED_MAX, Site, Zone, name_is_one, zones};
 use super::{ConfigError, OFFLINE_HASH_SEED, default_workers};
@@ -52,6 +52,8 @@ pub struct Configuration {
     pub exposures: ExposuresSection,
     /// What somebody is told to look at.
     pub alerts: AlertsSection,
+    /// Names that hosts speak on purpose.
+    pub canary: CanarySection,
     /// What is known from before.
     pub state: StateSection,
     /// Datagrams that come in fragments.
@@ -83,6 +85,7 @@ struct Content {
     mirror: RawMirror,
     exposures: RawExposures,
     alerts: RawAlerts,
+    canary: RawCanary,
     state: RawState,
     expected: BTreeMap<String, Spanned<Vec<String>>>,
     fragments: RawFragments,
@@ -171,6 +174,7 @@ impl Configuration {
         configuration.mirror.overlay(content.mirror, &place);
         configuration.exposures.overlay(content.exposures, &place);
         configuration.alerts.overlay(content.alerts, &place);
+        configuration.canary.overlay(content.canary, &place);
         configuration.state.overlay(content.state, &place);
         configuration.fragments.overlay(content.fragments, &place);
         configuration.quic.overlay(content.quic, &place);
@@ -221,6 +225,7 @@ impl Configuration {
         self.mirror.entries(&mut entries);
         self.exposures.entries(&mut entries);
         self.alerts.entries(&mut entries);
+        self.canary.entries(&mut entries);
         self.state.entries(&mut entries);
         self.fragments.entries(&mut entries);
         self.quic.entries(&mut entries);
@@ -380,6 +385,9 @@ impl Configuration {
                 by_zone,
                 active_hours_min: alerts.expected_active_hours_min.value as u32,
             },
+            canaries: Vec::new(),
+            canary_fresh: Duration::from_secs(self.canary.fresh_days.value * DAY),
+            canary_sightings_max: self.canary.sightings_max.value as usize,
             alerts_max: alerts.alerts_max.value as usize,
             suggestions_max: alerts.suggestions_max.value as usize,
             hosts_max: alerts.hosts_max.value as usize,
@@ -424,6 +432,7 @@ impl Configuration {
         self.mirror.check()?;
         self.exposures.check()?;
         self.alerts.check()?;
+        self.canary.check()?;
         self.state.check()?;
         self.fragments.check()?;
         self.quic.check()?;

@@ -13,9 +13,9 @@ mod zones;
 pub use file::{Configuration, FileError, SYSTEM_FILE};
 pub use section::{Entry, Origin, Sourced};
 pub use sections::{
-    AlertsSection, DnsSection, ExposuresSection, FragmentsSection, GeoipSection, HomeSection,
-    InputSection, LimitsSection, MirrorSection, OutputSection, QuicSection, RulesSection,
-    StateSection, TimeoutsSection, TlsSection,
+    AlertsSection, CanarySection, DnsSection, ExposuresSection, FragmentsSection, GeoipSection,
+    HomeSection, InputSection, LimitsSection, MirrorSection, OutputSection, QuicSection,
+    RulesSection, StateSection, TimeoutsSection, TlsSection,
 };
 pub use zones::{Site, Zone};
 
@@ -321,6 +321,8 @@ pub struct Flags {
     pub metrics: Option<String>,
     /// `--alerts`
     pub alerts: Option<String>,
+    /// `--canaries`
+    pub canaries: Option<String>,
     /// `--state`
     pub state: Option<String>,
     /// `--events-of`
@@ -373,6 +375,7 @@ impl Configuration {
         self.output.events.flag("--events", flags.events.clone());
         self.output.metrics.flag("--metrics", flags.metrics.clone());
         self.alerts.file.flag("--alerts", flags.alerts.clone());
+        self.canary.file.flag("--canaries", flags.canaries.clone());
         self.state.file.flag("--state", flags.state.clone());
         self.output
             .events_of

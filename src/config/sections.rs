@@ -93,6 +93,18 @@ section! {
 }
 
 section! {
+    /// Names that hosts speak on purpose.
+    pub struct CanarySection, RawCanary, "canary" {
+        /// File of canaries that were issued; empty for none.
+        file: String = String::new();
+        /// A canary proves something for so many days after it was issued.
+        fresh_days: u64 = AlertSettings::default().canary_fresh.as_secs() / DAY_SECONDS, within 1..=3650;
+        /// Sightings listed at most.
+        sightings_max: u64 = AlertSettings::default().canary_sightings_max as u64, within 1..=1 << 20;
+    }
+}
+
+section! {
     /// What is known from before.
     pub struct StateSection, RawState, "state" {
         /// File of the snapshot; empty for none.

@@ -336,7 +336,7 @@ pub const CATALOGUE: &[Definition] = &[
     counter(
         "avscope_news_refused_total",
         &["list"],
-        "Alerts, suggestions and flows of active hosts that found no room.",
+        "Alerts, suggestions, sightings of canaries and flows of active hosts that found no room.",
     ),
     gauge(
         "avscope_suggestions",

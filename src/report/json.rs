@@ -8,7 +8,7 @@ use serde::Serialize;
 use super::inputs::{self, Beside, HomeNetHint, Input};
 use super::{ExposureView, News, Summary};
 use crate::aggregate::Traffic;
-use crate::alert::{Alert, ExpectedZone, Suggestion};
+use crate::alert::{Alert, CanarySighting, ExpectedZone, Suggestion};
 use crate::decode::{NotIp, TunnelKind, Undecodable};
 use crate::flow::{DatagramCounters, DatagramOutcome, FlowEndReason};
 use crate::geo::Dataset;
@@ -59,6 +59,7 @@ struct NewsOut<'a> {
     alerts: &'a [Alert],
     expected: &'a [ExpectedZone],
     suggestions: &'a [Suggestion],
+    canaries: &'a [CanarySighting],
     news_refused: &'a BTreeMap<&'static str, u64>,
     state_forgotten: u64,
 }
@@ -69,6 +70,7 @@ impl<'a> NewsOut<'a> {
             alerts: &news.alerts,
             expected: &news.expected,
             suggestions: &news.suggestions,
+            canaries: &news.canaries,
             news_refused: &news.refused,
             state_forgotten: news.state_forgotten,
         }

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::alert::{Alert, AlertEngine, ExpectedZone, Suggestion};
+use crate::alert::{Alert, AlertEngine, CanarySighting, ExpectedZone, Suggestion};
 
 /// What somebody should look at.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -13,6 +13,8 @@ pub struct News {
     pub suggestions: Vec<Suggestion>,
     /// Hosts that do not speak to who is expected in their zone.
     pub expected: Vec<ExpectedZone>,
+    /// Canaries that were seen.
+    pub canaries: Vec<CanarySighting>,
     /// What found no room, by list.
     pub refused: BTreeMap<&'static str, u64>,
     /// Entries that had to leave the state.
@@ -28,6 +30,7 @@ impl News {
             alerts: engine.alerts().to_vec(),
             suggestions: engine.suggestions(),
             expected,
+            canaries: engine.canaries(),
             refused: engine.refused().into(),
             state_forgotten: 0,
             has_past: engine.has_past(),

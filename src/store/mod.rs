@@ -4,6 +4,7 @@
 //! printable are written as `\xNN`, so that a line is always valid JSON and a name never forges one; where identifiers are not wanted, they are taken out after rules have judged.
 
 mod alerts;
+mod canary_file;
 mod community_id;
 mod dns;
 mod events;
@@ -17,6 +18,7 @@ mod whole_file;
 mod words;
 
 pub use alerts::AlertWriter;
+pub use canary_file::{CanaryFileError, add_canary, load_canaries};
 pub use community_id::community_id;
 pub use events::{EventWriter, SCHEMA_VERSION};
 pub use names::{NameRow, Names};

@@ -273,7 +273,7 @@ fn a_large_upload_and_one_far_above_the_past_are_told() {
     let state = |uploads: &Value| {
         let state = json!({
             "format": 1, "known_from": "2026-01-01T00:00:00Z", "known_until": "2026-11-01T00:00:00Z",
-            "first_sights": [], "countries": [], "uploads": uploads, "exposures": [],
+            "first_sights": [], "countries": [], "uploads": uploads, "exposures": [], "canaries": [],
         });
         write(folder.path(), "state.json", &state.to_string())
     };
@@ -311,7 +311,7 @@ fn a_country_that_a_vendor_never_used_is_told_once_it_is_known() {
     let demo = pcaps().join("demo.pcap");
     let since = |day: &str| {
         let state = json!({
-            "format": 1, "known_from": day, "known_until": day, "first_sights": [], "uploads": [], "exposures": [],
+            "format": 1, "known_from": day, "known_until": day, "first_sights": [], "uploads": [], "exposures": [], "canaries": [],
             "countries": [{ "vendor": "kaspersky", "country": "DE", "first_seen": day }],
         });
         write(folder.path(), "state.json", &state.to_string())

@@ -8,6 +8,7 @@
 )]
 
 mod alerts;
+mod canary;
 mod captures;
 mod cli;
 mod config;

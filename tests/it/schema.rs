@@ -6,7 +6,7 @@ use std::sync::OnceLock;
 
 use assert_cmd::Command;
 use avscope::aggregate::VerdictReason;
-use avscope::alert::{AlertKind, Severity, SuggestionReason};
+use avscope::alert::{AlertKind, CanaryStanding, Severity, SuggestionReason};
 use avscope::attribute::EngineRelation;
 use avscope::capture::DamageKind;
 use avscope::decode::{NotIp, TunnelKind, Undecodable};
@@ -141,7 +141,7 @@ fn every_word_of_an_event_is_produced() {
 
 #[test]
 fn the_words_of_the_schemas_are_those_of_the_program() {
-    let sets: [(&str, BTreeSet<&str>); 15] = [
+    let sets: [(&str, BTreeSet<&str>); 16] = [
         (
             "evidence_kind",
             words(EvidenceKind::ALL, EvidenceKind::as_str),
@@ -161,6 +161,10 @@ fn the_words_of_the_schemas_are_those_of_the_program() {
             words(VerdictReason::ALL, VerdictReason::as_str),
         ),
         ("alert_kind", words(AlertKind::ALL, AlertKind::as_str)),
+        (
+            "canary_standing",
+            words(CanaryStanding::ALL, CanaryStanding::as_str),
+        ),
         ("severity", words(Severity::ALL, Severity::as_str)),
         (
             "suggestion_reason",
@@ -192,8 +196,8 @@ fn the_words_of_the_schemas_are_those_of_the_program() {
         }
     }
     assert_eq!(
-        compared, 26,
-        "8 in events, 13 in the report, 1 in names, 4 in alerts"
+        compared, 27,
+        "8 in events, 14 in the report, 1 in names, 4 in alerts"
     );
 
     let report = schema_document("report.schema.json");
@@ -357,6 +361,13 @@ fn written() -> &'static Written {
         let (config, rules) = (config.to_str().unwrap(), rules.to_str().unwrap());
         let options = ["--site-from-path", "--config", config, "--rules", rules];
         replay(&[&sites, &demo], &options, &mut written);
+        let issued = folder.path().join("canaries.jsonl");
+        let canary = json!({ "token": "a1".repeat(16), "zone": "home", "issued_unix_seconds": 0 });
+        std::fs::write(&issued, canary.to_string()).unwrap();
+        let spoken = root().join("pcaps/canaries.pcap");
+        let issued = issued.to_str().unwrap();
+        let options = ["--site", "here", "--config", config, "--canaries", issued, "--rules", rules];
+        replay(&[&spoken], &options, &mut written);
         written
     })
 }
