@@ -31,11 +31,12 @@ import proxies
 import sites
 import tls_servers
 import tunnels
+import verdicts
 from clients import build_rustls_client
 from namespaces import ComposeError
 
 CASES = {"demo": demo.compose, "canaries": canaries.compose, "deliveries": deliveries.compose, "link-types": linktypes.compose, "names": names.compose, "name-services": name_services.compose, "quic": quic.compose, "proxies": proxies.compose, "multi-site": sites.compose,
-         "tls-servers": tls_servers.compose, "tunnels": tunnels.compose}
+         "tls-servers": tls_servers.compose, "tunnels": tunnels.compose, "verdicts": verdicts.compose}
 NEEDED = {"ip": "iproute2", "tcpdump": "tcpdump", "openssl": "openssl", "curl": "curl", "sysctl": "procps", "cargo": "the Rust toolchain"}
 
 

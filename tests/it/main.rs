@@ -41,3 +41,4 @@ mod support;
 mod tls_servers;
 mod truth;
 mod tunnels;
+mod verdicts;
