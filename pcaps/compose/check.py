@@ -64,7 +64,7 @@ def check_quic(capture: Path, expected: dict) -> list[str]:
 
 
 def check_names(capture: Path, expected: dict) -> list[str]:
-    if any(entry["kind"] == "quic_sni" for entry in expected["names"]):
+    if any(entry.get("kind") == "quic_sni" for entry in expected["names"]):
         return check_quic(capture, expected)
     rows = tshark(capture, [*ENDS, "tls.handshake.extensions_server_name"], "tls.handshake.extensions_server_name")
     wanted = Counter({(*of(entry), entry["name"]): entry["count"] for entry in expected["names"] + expected.get("inner_names", [])})

@@ -85,7 +85,7 @@ def compose(out: Path, scratch: Path, rustls: Path) -> Path:
     verdicts = [{"case": case, "host": f"192.168.10.{number}", "name": name, "times": times, "verdict": verdict, "contact": contact, "outcome": outcome}
                 for case, number, name, _, _, times, (verdict, contact, outcome) in CASES]
     expected = {"capture": "verdicts.pcap", "composed_by": "pcaps/compose/compose.py", "packets": len(frames), "names": hellos, "other_names": questions,
-                "verdicts": verdicts,
+                "flows": {"tcp": sum(1 for entry in done if entry[4])}, "verdicts": verdicts,
                 "notes": ["`verdict`, `contact` and `outcome` say what must come of each case, by docs/VERDICTS.md and what was done to the host",
                           "of the host of `one-way` nothing that its servers sent over TCP is in the capture"]}
     (out / "verdicts.expected.json").write_text(json.dumps(expected, indent=1) + "\n")
