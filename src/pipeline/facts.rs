@@ -26,9 +26,10 @@ use crate::aggregate::{
     Ordinal, ServerSeen, TextRef,
 };
 use crate::attribute::{Resolvers, RuleMatch, Ruleset};
-use crate::decode::{Packet, TCP, UDP};
+use crate::capture::RawPacket;
+use crate::decode::{LinkSource, Packet, TCP, UDP};
 use crate::flow::{
-    Counters, FlowEndReason, FlowEntry, FlowFlags, FlowId, FlowRecord, HomeNetworks,
+    Counters, Directed, FlowEndReason, FlowEntry, FlowFlags, FlowId, FlowRecord, HomeNetworks,
 };
 use crate::model::{AppProtocol, Coverage, EvidenceKind};
 use crate::observe::{DnsReader, Message, NameId, NamePool, Opening, ServerPlace, Slab, TextKind};
@@ -334,6 +335,17 @@ impl<'a> Telling<'a> {
     }
 }
 
+/// Who put the packet on its segment, as far as its frame tells.
+fn link_source(task: &Task, frame: &[u8]) -> LinkSource {
+    let raw = RawPacket {
+        timestamp: task.timestamp,
+        link_type: task.link_type,
+        wire_len: task.captured_len,
+        data: frame,
+    };
+    LinkSource::of(&raw, &task.packet.ip.source)
+}
+
 impl FlowFacts {
     /// Nothing shown yet; room by the settings.
     pub fn new(settings: &Settings) -> Self {
@@ -402,6 +414,12 @@ impl FlowFacts {
                 hash: xxh3_64(frame),
                 time: task.timestamp,
             },
+            direction: if entry.initiator() == task.sender {
+                Directed::FromInitiator
+            } else {
+                Directed::FromResponder
+            },
+            source: link_source(task, frame),
         };
         let key = EventKey {
             at: task.stream_time,
