@@ -42,7 +42,7 @@ impl LinkSource {
             None => (None, 0),
         };
         Self {
-            mac: mac.filter(is_a_station),
+            mac: mac.filter(|mac| is_a_station(*mac)),
             vlan,
             hop_limit: hop_limit(raw.data, layers.network),
         }
@@ -122,8 +122,8 @@ fn hop_limit(data: &[u8], network: usize) -> u8 {
 }
 
 /// Whether one station can have sent with the address: not none, and no group (IEEE 802 §8.2).
-fn is_a_station(mac: &Mac) -> bool {
-    *mac != [0; 6] && mac.first().is_some_and(|first| first & 1 == 0)
+fn is_a_station(mac: Mac) -> bool {
+    mac != [0; 6] && mac.first().is_some_and(|first| first & 1 == 0)
 }
 
 #[cfg(test)]
@@ -138,7 +138,7 @@ mod tests {
     }
 
     fn udp(source: [u8; 4], ttl: u8, port: u16, payload: &[u8]) -> Vec<u8> {
-        let len = 28 + payload.len() as u16;
+        let len = (payload.len() as u16).saturating_add(28);
         let mut packet = vec![0x45, 0];
         packet.extend(len.to_be_bytes());
         packet.extend([0, 0, 0, 0, ttl, 17, 0, 0]);
@@ -146,7 +146,7 @@ mod tests {
         packet.extend([203, 0, 113, 1]);
         packet.extend(40_000u16.to_be_bytes());
         packet.extend(port.to_be_bytes());
-        packet.extend((len - 20).to_be_bytes());
+        packet.extend(len.saturating_sub(20).to_be_bytes());
         packet.extend([0, 0]);
         packet.extend(payload);
         packet
@@ -234,7 +234,7 @@ mod tests {
         // IP in IP: the frame was sent by the end of the tunnel.
         let inner = udp([10, 0, 0, 5], 64, 9, b"x");
         let mut packet = vec![0x45, 0];
-        packet.extend((20 + inner.len() as u16).to_be_bytes());
+        packet.extend((inner.len() as u16).saturating_add(20).to_be_bytes());
         packet.extend([0, 0, 0, 0, 60, 4, 0, 0, 192, 0, 2, 1, 192, 0, 2, 2]);
         packet.extend(&inner);
         let outer = frame(ROUTER, &[], &packet);

@@ -324,6 +324,11 @@ impl<'a> Telling<'a> {
         key
     }
 
+    /// Who put the frame on its segment.
+    pub(super) fn link_source(&self) -> LinkSource {
+        link_source(self.task, self.frame_bytes)
+    }
+
     /// The frame, hashed when something in it is first told.
     pub(super) fn frame(&mut self) -> FrameRef {
         let (task, bytes) = (self.task, self.frame_bytes);
