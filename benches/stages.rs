@@ -111,6 +111,7 @@ impl Capture {
                 stream_time: descriptor.stream_time,
                 seq: descriptor.seq,
                 shard: 0,
+                link_type: descriptor.link_type,
                 in_datagram: false,
                 captured_len: descriptor.captured_len,
                 offset: descriptor.offset,

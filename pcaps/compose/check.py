@@ -75,6 +75,8 @@ def check_names(capture: Path, expected: dict) -> list[str]:
         return differences + check_services.check(capture, expected, tshark)
     if "dns" in expected:
         return differences + check_dns(capture, expected) + check_http(capture, expected)
+    if "home_hosts" in expected:
+        return differences + check_stations(capture, expected)
     if "tunnelled" in expected:
         # A Host beside a CONNECT repeats its target, and HTTP/2 has other fields.
         return differences
@@ -83,6 +85,16 @@ def check_names(capture: Path, expected: dict) -> list[str]:
     differences += compare("http_host", wanted, Counter((*ends(row), row[6].split(":")[0]) for row in rows))
     wanted = Counter((entry["src_ip"], entry["src_port"], entry["dest_ip"], entry["name"]) for entry in expected.get("other_names", []) if entry["kind"] == "dns_query")
     rows = tshark(capture, ["ip.src", "udp.srcport", "ip.dst", "dns.qry.name"], "dns.flags.response == 0")
+    return differences + compare("dns_query", wanted, Counter((row[0], int(row[1]), row[2], row[3]) for row in rows))
+
+
+def check_stations(capture: Path, expected: dict) -> list[str]:
+    """Who begins connections from which card in which VLAN, and what was asked of name servers."""
+    rows = tshark(capture, ["ip.src", "eth.src", "vlan.id"], "tcp.flags.syn == 1 && tcp.flags.ack == 0")
+    wanted = {(entry["host"], entry["mac"], str(entry["vlan"] or "")) for entry in expected["stations"]}
+    differences = compare("station", Counter(wanted), Counter({tuple(row) for row in rows}))
+    rows = tshark(capture, ["ip.src", "udp.srcport", "ip.dst", "dns.qry.name"], "dns.flags.response == 0 && udp.dstport == 53 && ip.src != 192.168.10.170")
+    wanted = Counter((entry["src_ip"], entry["src_port"], entry["dest_ip"], entry["rrname"]) for entry in expected["host_questions"])
     return differences + compare("dns_query", wanted, Counter((row[0], int(row[1]), row[2], row[3]) for row in rows))
 
 

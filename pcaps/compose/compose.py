@@ -1,11 +1,11 @@
 #!/usr/bin/env python3
 """Turns cases into captures: records real clients and servers, and writes beside each capture what to expect of it.
 
-    sudo python3 pcaps/compose/compose.py [demo|deliveries|link-types|names|name-services|quic|proxies|multi-site|tunnels]... --out pcaps/
+    sudo python3 pcaps/compose/compose.py [demo|deliveries|link-types|names|name-services|quic|proxies|hosts|multi-site|tunnels]... --out pcaps/
          python3 pcaps/compose/compose.py --check pcaps/
 
 Needs root, tcpdump, openssl, curl, ip (iproute2), cargo, for `names` also dig, dnsmasq and tinyproxy, for `name-services` named, nmblookup, udhcpc and dhclient, for `proxies` tinyproxy,
-microsocks, nghttpd and nghttp, for `quic` aioquic from PyPI; --check needs tshark alone. Exit codes: 0 done or
+microsocks, nghttpd and nghttp, for `hosts` dnsmasq, udhcpc, tinyproxy and dig, for `quic` aioquic from PyPI; --check needs tshark alone. Exit codes: 0 done or
 agreed, 1 the check found differences, 2 something is missing or failed (the text says what).
 """
 
@@ -23,6 +23,7 @@ import canaries
 import check
 import deliveries
 import demo
+import hosts
 import linktypes
 import name_services
 import names
@@ -35,7 +36,7 @@ import verdicts
 from clients import build_rustls_client
 from namespaces import ComposeError
 
-CASES = {"demo": demo.compose, "canaries": canaries.compose, "deliveries": deliveries.compose, "link-types": linktypes.compose, "names": names.compose, "name-services": name_services.compose, "quic": quic.compose, "proxies": proxies.compose, "multi-site": sites.compose,
+CASES = {"demo": demo.compose, "canaries": canaries.compose, "deliveries": deliveries.compose, "link-types": linktypes.compose, "names": names.compose, "name-services": name_services.compose, "quic": quic.compose, "proxies": proxies.compose, "hosts": hosts.compose, "multi-site": sites.compose,
          "tls-servers": tls_servers.compose, "tunnels": tunnels.compose, "verdicts": verdicts.compose}
 NEEDED = {"ip": "iproute2", "tcpdump": "tcpdump", "openssl": "openssl", "curl": "curl", "sysctl": "procps", "cargo": "the Rust toolchain"}
 

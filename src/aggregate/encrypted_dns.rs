@@ -65,7 +65,7 @@ mod tests {
     fn hosts_are_counted_once_and_no_more_than_there_is_room_for() {
         let mut hosts = EncryptedDnsHosts::new(2);
         for last in [1, 2, 1, 3, 2, 3] {
-            hosts.seen((0, [last; 16]));
+            hosts.seen((0, [last; 16], 0));
         }
         assert_eq!((hosts.count(), hosts.refused()), (2, 2));
     }

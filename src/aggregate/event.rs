@@ -2,8 +2,8 @@
 
 use super::{HostFact, ServerSeen, TlsSeen};
 use crate::attribute::RuleMatch;
-use crate::decode::{Address, TunnelPath};
-use crate::flow::{Endpoint, FlowId, FlowKey, FlowRecord};
+use crate::decode::{Address, LinkSource, TunnelPath};
+use crate::flow::{Directed, Endpoint, FlowId, FlowKey, FlowRecord};
 use crate::model::{AppProtocol, DnsOutcome, EvidenceKind, Locality, Timestamp};
 
 /// Tells apart what one packet or one deadline causes: what a flow leaves unfinished is told before it ends, a flow that gives
@@ -48,6 +48,20 @@ pub struct FlowOpened {
     pub locality: Locality,
     /// Its first frame.
     pub frame: FrameRef,
+    /// Which way its first packet went.
+    pub direction: Directed,
+    /// Who put that on the segment.
+    pub source: LinkSource,
+}
+
+impl FlowOpened {
+    /// The end that sent the first packet: what is known of the segment is about it.
+    pub const fn sender(&self) -> Endpoint {
+        match self.direction {
+            Directed::FromInitiator => self.initiator,
+            Directed::FromResponder => self.responder,
+        }
+    }
 }
 
 /// Bytes in the text of a run.

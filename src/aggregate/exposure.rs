@@ -22,6 +22,8 @@ pub struct ExposureKey {
     pub scope: u16,
     /// The home side.
     pub host: Address,
+    /// Which of the hosts that had the address in turn, from 0.
+    pub tenancy: u16,
     /// Whose name it is.
     pub vendor: VendorId,
     /// Which product, where the rule says.
@@ -82,8 +84,8 @@ pub struct Exposure {
     facts: VerdictFacts,
 }
 
-/// An address in its world.
-pub type Host = (u16, Address);
+/// An address in its world, and which of the hosts that had it in turn.
+pub type Host = (u16, Address, u16);
 
 /// All exposures, at most so many.
 #[derive(Clone, Debug)]
@@ -117,11 +119,12 @@ pub struct Carried {
 
 impl ExposureKey {
     /// The exposure of a host that a rule leads to.
-    pub fn of((scope, host): Host, rule: RuleId, rules: &Ruleset) -> Self {
+    pub fn of((scope, host, tenancy): Host, rule: RuleId, rules: &Ruleset) -> Self {
         let rule = rules.rule(rule);
         Self {
             scope,
             host,
+            tenancy,
             vendor: rule.vendor,
             product: rule.product.clone(),
             engine: rule.engine.map(|engine| engine.vendor),

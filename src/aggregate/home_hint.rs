@@ -141,6 +141,8 @@ mod tests {
             initiator: key.endpoint(sender),
             responder: key.endpoint(sender.other()),
             frame: FrameRef::default(),
+            direction: crate::flow::Directed::FromInitiator,
+            source: crate::decode::LinkSource::default(),
         }
     }
 

@@ -33,6 +33,8 @@ pub struct HostFact {
     pub address: Option<Address>,
     /// The address on the link.
     pub mac: Option<[u8; 6]>,
+    /// The address on the link that the frame came from: of the host, of the server, or of a router.
+    pub source_mac: Option<[u8; 6]>,
     /// The host's name; empty for none.
     pub name: TextRef,
     /// For how many seconds it holds from now on.

@@ -9,12 +9,13 @@ use super::encrypted_dns::asks_for_dnscrypt;
 use super::judgement::is_learnt_beside;
 use super::{
     ByteLedger, Carried, Counts, DnsData, DnsTransaction, EncryptedDnsHosts, EventRef, EventRun,
-    Exposures, FlowOpened, FlowReported, FrameRef, Host, Judgement, MemoryLimits, MessageObserved,
-    Places, Resolved, ResolverMemory, Sighting, Traffic, VerdictLimits, Weighed,
+    Exposures, FlowOpened, FlowReported, FrameRef, Host, HostLimits, Hosts, Judgement,
+    MemoryLimits, MessageObserved, Places, Resolved, ResolverMemory, Sighting, Traffic,
+    VerdictLimits, Weighed,
 };
 use crate::attribute::{RuleMatch, Ruleset, ValidityDate};
 use crate::decode::Address;
-use crate::flow::{Endpoint, FlowEndReason, FlowId, HomeNetworks, ZoneTable};
+use crate::flow::{Endpoint, FlowEndReason, FlowId, FlowKey, HomeNetworks, ZoneTable};
 use crate::geo::{Countries, OperatorTable};
 use crate::model::{
     AppProtocol, Confidence, DnsOutcome, EvidenceKind, HostFactKind, Locality, Timestamp,
@@ -90,6 +91,8 @@ pub struct LedgerSettings {
     pub zones: Arc<ZoneTable>,
     /// What makes a verdict.
     pub verdicts: VerdictLimits,
+    /// How many hosts are known, and what it takes to say something of them.
+    pub hosts: HostLimits,
 }
 
 /// Sums up ordered events.
@@ -101,6 +104,7 @@ pub struct Ledger {
     home: Arc<HomeNetworks>,
     zones: Arc<ZoneTable>,
     exposures: Exposures,
+    hosts: Hosts,
     memory: ResolverMemory,
     /// What was learnt beside flows that are open: as many as can be open.
     beside: HashMap<FlowId, Beside>,
@@ -142,6 +146,7 @@ impl Ledger {
             home,
             zones: Arc::clone(&settings.zones),
             exposures: Exposures::new(exposures_max, settings.verdicts),
+            hosts: Hosts::new(settings.hosts),
             memory: ResolverMemory::new(settings.memory),
             beside: HashMap::new(),
             proxied: HashSet::new(),
@@ -161,7 +166,10 @@ impl Ledger {
             EventRef::Opened(opened) => self.opened(opened),
             EventRef::Observed(observed, run) => self.observed(observed, run),
             EventRef::Dns(transaction, run) => self.dns(transaction, run),
-            EventRef::Host(fact, _) => self.counters.host_facts[fact.kind.index()] += 1,
+            EventRef::Host(fact, run) => {
+                self.counters.host_facts[fact.kind.index()] += 1;
+                self.hosts.said(fact, run, &self.home);
+            }
             EventRef::Reported(reported, run) => self.reported(reported, run),
         }
     }
@@ -171,6 +179,7 @@ impl Ledger {
         self.memory.clear();
         self.beside.clear();
         self.proxied.clear();
+        self.hosts.next_world();
     }
 
     /// What was made of the last event.
@@ -186,6 +195,11 @@ impl Ledger {
     /// Who talks to whom.
     pub fn exposures(&self) -> &Exposures {
         &self.exposures
+    }
+
+    /// Who the home hosts are.
+    pub fn hosts(&self) -> &Hosts {
+        &self.hosts
     }
 
     /// The account of bytes in flows.
@@ -219,6 +233,7 @@ impl Ledger {
     }
 
     fn opened(&mut self, opened: &FlowOpened) {
+        self.hosts.opened(opened, &self.home);
         self.counters.flows_opened += 1;
         let ended: u64 = self.counters.flows_ended.iter().sum();
         self.counters.flows_open_max = self
@@ -259,11 +274,12 @@ impl Ledger {
         self.judgement.decide(None);
         let facts = run.facts(observed.facts);
         let via_proxy = is_for_a_proxy(observed, run);
+        self.hosts.observed(observed, run, via_proxy, &self.home);
         for fact in facts {
             self.counters.facts[fact.kind.index()] += 1;
             let Some(rule) = fact.rule else { continue };
             self.counters.facts_attributed[fact.kind.index()] += 1;
-            let Some(host) = self.host(observed.key.scope(), &observed.client) else {
+            let Some(host) = self.host(observed.key, &observed.client, observed.first_seq) else {
                 self.counters.attributed_without_home += 1;
                 continue;
             };
@@ -304,12 +320,17 @@ impl Ledger {
             };
             let places = (!via_proxy)
                 .then(|| places(&self.countries, &self.operators, observed.server.ip()));
+            if counts == Counts::Contact {
+                self.hosts
+                    .contacted(host, rule.rule, sighting.confidence, &self.rules);
+            }
             self.exposures.sighted(host, &sighting, &self.rules, places);
         }
     }
 
     fn dns(&mut self, transaction: &DnsTransaction, run: &EventRun) {
         let kind = transaction.kind;
+        self.hosts.asked(transaction, &self.home);
         self.counters.dns[transaction.outcome.index()] += 1;
         self.counters.facts[kind.index()] += 1;
         let name = run.text(transaction.name);
@@ -320,13 +341,15 @@ impl Ledger {
         self.judgement.decide(None);
         self.remember(transaction, run);
         if asks_for_dnscrypt(name, transaction.query_type)
-            && let Some(host) = self.host(transaction.key.scope(), &transaction.client)
+            && let Some(host) =
+                self.host(transaction.key, &transaction.client, transaction.first_seq)
         {
             self.encrypted_dns.seen(host);
         }
         let Some(rule) = transaction.rule else { return };
         self.counters.facts_attributed[kind.index()] += 1;
-        let Some(host) = self.host(transaction.key.scope(), &transaction.client) else {
+        let Some(host) = self.host(transaction.key, &transaction.client, transaction.first_seq)
+        else {
             self.counters.attributed_without_home += 1;
             return;
         };
@@ -410,9 +433,10 @@ impl Ledger {
         } else {
             self.counters.interim_records += 1;
         }
+        self.hosts.reported(reported, &self.home, &self.rules);
         self.judge(reported, run);
         if record.encrypted_dns
-            && let Some(host) = self.host(record.key.scope(), &record.initiator)
+            && let Some(host) = self.host(record.key, &record.initiator, record.first_seq)
         {
             self.encrypted_dns.seen(host);
         }
@@ -440,7 +464,7 @@ impl Ledger {
         if let Some(fact) = deciding
             && let Some(rule) = fact.rule
         {
-            match self.host(record.key.scope(), &record.initiator) {
+            match self.host(record.key, &record.initiator, record.first_seq) {
                 None => self.counters.bytes_without_home += traffic.bytes(),
                 Some(host) => {
                     self.note(host, reported, &fact, rule);
@@ -512,6 +536,8 @@ impl Ledger {
         };
         self.counters.facts[fact.kind.index()] += 1;
         self.counters.facts_attributed[fact.kind.index()] += 1;
+        self.hosts
+            .contacted(host, rule.rule, sighting.confidence, &self.rules);
         let places = places(&self.countries, &self.operators, record.responder.ip());
         self.exposures
             .sighted(host, &sighting, &self.rules, Some(places));
@@ -540,10 +566,10 @@ impl Ledger {
     }
 
     /// The home side of a contact: the client, if it is home.
-    fn host(&self, scope: u16, client: &Endpoint) -> Option<Host> {
-        self.home
-            .contains(&client.address)
-            .then_some((scope, client.address))
+    fn host(&self, key: FlowKey, client: &Endpoint, first_seq: u64) -> Option<Host> {
+        // A flow belongs to the host that had the address when it began.
+        let host = || self.hosts.host_at(key.scope(), client.address, first_seq);
+        self.home.contains(&client.address).then(host)
     }
 }
 

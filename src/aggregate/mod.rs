@@ -11,6 +11,7 @@ mod event;
 mod exposure;
 mod home_hint;
 mod host_fact;
+mod hosts;
 mod judgement;
 mod ledger;
 mod resolver;
@@ -29,6 +30,10 @@ pub use event::{
 pub use exposure::{Carried, Contacts, Exposure, ExposureKey, Exposures, Host, PurposeRecord};
 pub use home_hint::{HomeHint, ProposedHome};
 pub use host_fact::{DhcpMessage, HostFact};
+pub use hosts::{
+    Clients, HopLimits, HostCounters, HostLimits, Hosts, Lease, LinkSeen, NameSeen, RelaySign,
+    RoleFound, Signs, Tenancy, VendorSign, VlanSeen,
+};
 pub use judgement::{Judgement, Weighed};
 pub use ledger::{Ledger, LedgerCounters, LedgerSettings};
 pub use resolver::{MemoryLimits, Remembered, Resolved, ResolverMemory};

@@ -279,7 +279,7 @@ impl AlertEngine {
             hosts
                 .entry(place)
                 .or_default()
-                .insert((key.scope, key.host));
+                .insert((key.scope, key.host, key.tenancy));
         }
         for alert in &mut self.alerts {
             if alert.kind != AlertKind::FirstSight {
@@ -387,7 +387,8 @@ impl AlertEngine {
         if record.locality != Locality::Outbound || !self.home.contains(&record.initiator.address) {
             return;
         }
-        let host = (record.key.scope(), record.initiator.address);
+        let (scope, address) = (record.key.scope(), record.initiator.address);
+        let host = ledger.hosts().host_at(scope, address, record.first_seq);
         if !self.settings.expected.by_zone.is_empty() {
             self.activity.add(host, record.end);
         }

@@ -120,7 +120,7 @@ impl Expected {
             })
             .map(|(key, _)| {
                 let vendor = ledger.rules().vendor(key.vendor).id.as_str();
-                ((key.scope, key.host), vendor)
+                ((key.scope, key.host, key.tenancy), vendor)
             })
             .collect();
         let mut hosts: Vec<(&Host, &Active)> = activity.hosts.iter().collect();
@@ -138,7 +138,7 @@ impl Expected {
                     silent_hosts: 0,
                 };
                 for (host, active) in &hosts {
-                    let (scope, address) = **host;
+                    let (scope, address, _) = **host;
                     if zone.is_some() && zones.zone_of(&address) != *zone {
                         continue;
                     }

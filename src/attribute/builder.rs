@@ -11,6 +11,7 @@ use super::matcher::{Duplicate, Matcher};
 use super::name_pattern::NamePattern;
 use super::networks::NetworkSet;
 use super::place::Place;
+use super::relays::{Relay, RelayPorts};
 use super::rule_file::{EngineTable, RuleTable, VendorFile};
 use super::ruleset::{Pattern, PatternKind, Rule, RuleId, Ruleset, VendorId};
 use super::source_files::{RuleFiles, SourceFile};
@@ -79,6 +80,7 @@ impl<'a> Builder<'a> {
             engine_licences: engine_licences(file, &place)?,
             detectability: detectability(file),
             certificates: certificates(file),
+            relays: relays(file),
         });
         for entry in negative {
             for pattern in &entry.patterns {
@@ -253,7 +255,12 @@ impl<'a> Builder<'a> {
         let names = Matcher::build(&names).map_err(|twice| self.repeated(twice))?;
         let networks =
             NetworkSet::build(&self.networks, &self.asns).map_err(|twice| self.repeated(twice))?;
+        let relays = self.vendors.iter().flat_map(|vendor| {
+            let relays = vendor.relays.iter();
+            relays.map(|relay| (vendor.number, relay))
+        });
         Ok(Ruleset {
+            relay_ports: RelayPorts::of(relays),
             names,
             user_agents: GlobSet::build(&user_agents),
             uris: GlobSet::build(&uris),
@@ -321,6 +328,18 @@ fn certificates(file: &SourceFile) -> Vec<Certificate> {
         confidence: fact.confidence,
         source: citation(file, fact.source.get_ref()),
         source_class: fact.source_class,
+    });
+    facts.collect()
+}
+
+fn relays(file: &SourceFile) -> Vec<Relay> {
+    let ports = |list: &[toml::Spanned<u16>]| list.iter().map(|port| *port.get_ref()).collect();
+    let facts = file.parsed.relay.iter().map(|fact| Relay {
+        name: fact.name.get_ref().clone(),
+        tcp: ports(&fact.tcp),
+        udp: ports(&fact.udp),
+        confidence: fact.confidence,
+        source: citation(file, fact.source.get_ref()),
     });
     facts.collect()
 }

@@ -1,5 +1,6 @@
 //! What a snapshot knows besides rules: who the vendors are, whose engines work in whose products, what can be seen.
 
+use super::relays::Relay;
 use super::rule_file::{EngineRelation, Visibility};
 use super::ruleset::VendorId;
 use super::validity::Validity;
@@ -32,6 +33,8 @@ pub struct Vendor {
     pub detectability: Vec<Detectability>,
     /// Organisations that the vendor's certificates name. Nothing is matched by them so far.
     pub certificates: Vec<Certificate>,
+    /// Relays of the vendor inside networks.
+    pub relays: Vec<Relay>,
 }
 
 /// Whose engine works inside a product.

@@ -13,6 +13,7 @@ mod matcher;
 mod name_pattern;
 mod networks;
 mod place;
+mod relays;
 mod resolvers;
 mod rule_file;
 mod ruleset;
@@ -26,6 +27,7 @@ pub use facts::{Certificate, Detectability, Engine, EngineLicence, EngineUse, Ne
 pub use glob::{Glob, GlobProblem, fuzz_glob};
 pub use matcher::fuzz_matcher;
 pub use name_pattern::{NamePattern, PatternProblem};
+pub use relays::{Relay, RelayPort};
 pub use resolvers::{Resolver, Resolvers, ResolversError};
 pub use rule_file::{EngineRelation, Indicates, Visibility, WireProtocol, fuzz_rule_file};
 pub use ruleset::{PatternKind, Rule, RuleId, RuleMatch, Ruleset, VendorId};

@@ -94,6 +94,8 @@ pub(crate) struct VendorFile {
     #[serde(default)]
     pub certificate: Vec<CertificateTable>,
     #[serde(default)]
+    pub relay: Vec<RelayTable>,
+    #[serde(default)]
     pub negative: Vec<NegativeTable>,
 }
 
@@ -314,6 +316,19 @@ pub(crate) struct CertificateTable {
     pub confidence: Confidence,
     pub source: Spanned<String>,
     pub source_class: SourceClass,
+}
+
+/// `[[relay]]`: ports on which the vendor's products listen inside a network for others of theirs.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct RelayTable {
+    pub name: Spanned<String>,
+    #[serde(default)]
+    pub tcp: Vec<Spanned<u16>>,
+    #[serde(default)]
+    pub udp: Vec<Spanned<u16>>,
+    pub confidence: Confidence,
+    pub source: Spanned<String>,
 }
 
 /// `[[negative]]`: names that no rule of any vendor may claim.

@@ -14,6 +14,7 @@ use super::facts::{Engine, Negative, Vendor};
 use super::glob::GlobSet;
 use super::matcher::Matcher;
 use super::networks::NetworkSet;
+use super::relays::{RelayPort, RelayPorts};
 use super::rule_file::{Indicates, WireProtocol};
 use super::source_files::RuleFiles;
 use super::validity::{Validity, ValidityDate};
@@ -123,6 +124,7 @@ pub struct Ruleset {
     pub(super) uris: GlobSet,
     pub(super) networks: NetworkSet,
     pub(super) negatives: Vec<Negative>,
+    pub(super) relay_ports: RelayPorts,
     pub(super) has_dated_rules: bool,
     pub(super) digest: String,
 }
@@ -287,6 +289,12 @@ impl Ruleset {
     /// Every entry that says why no rule may claim some names, ordered by vendor and place in the file.
     pub fn negatives(&self) -> impl ExactSizeIterator<Item = &Negative> {
         self.negatives.iter()
+    }
+
+    /// Vendors whose relays listen on a port of an IP protocol, inside a network.
+    #[inline]
+    pub fn relays_at(&self, protocol: u8, port: u16) -> &[RelayPort] {
+        self.relay_ports.at(protocol, port)
     }
 
     fn pattern_holds(&self, pattern: u32, day: ValidityDate) -> bool {

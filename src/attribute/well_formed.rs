@@ -9,7 +9,7 @@ use super::glob::Glob;
 use super::name_pattern::NamePattern;
 use super::place::Place;
 use super::rule_file::{
-    FORMAT, Indicates, RuleTable, SampleKind, SampleTable, VendorFile, is_identifier,
+    FORMAT, Indicates, RelayTable, RuleTable, SampleKind, SampleTable, VendorFile, is_identifier,
 };
 use super::validity::{Validity, ValidityDate};
 use crate::model::{Confidence, Purpose};
@@ -33,6 +33,9 @@ pub(super) fn well_formed(file: &VendorFile, place: &Place<'_>) -> Result<(), Ru
         if fact.org.get_ref().trim().is_empty() {
             return Err(place.wrong(&fact.org, "the organisation is empty".to_owned()));
         }
+    }
+    for relay in &file.relay {
+        check_relay(file, relay, place)?;
     }
     for negative in &file.negative {
         check_source(file, &negative.source, place)?;
@@ -106,6 +109,33 @@ fn check_rule(file: &VendorFile, rule: &RuleTable, place: &Place<'_>) -> Result<
     }
     for name in &rule.samples.no_match {
         check_exact(name, place)?;
+    }
+    Ok(())
+}
+
+fn check_relay(file: &VendorFile, relay: &RelayTable, place: &Place<'_>) -> Result<(), RulesError> {
+    // What everybody listens on says nothing of a vendor, nor what systems hand out to clients.
+    const LEAST: u16 = 1024;
+    const MOST: u16 = 32_767;
+    check_source(file, &relay.source, place)?;
+    if relay.name.get_ref().trim().is_empty() {
+        return Err(place.wrong(&relay.name, "the relay has no name".to_owned()));
+    }
+    if relay.tcp.is_empty() && relay.udp.is_empty() {
+        return Err(place.wrong(
+            &relay.name,
+            "the relay listens on no port; give tcp = [..] or udp = [..]".to_owned(),
+        ));
+    }
+    let shared = [1080, 3128, 8000, 8008, 8080, 8081, 8443, 8888];
+    for port in relay.tcp.iter().chain(&relay.udp) {
+        let number = *port.get_ref();
+        if !(LEAST..=MOST).contains(&number) || shared.contains(&number) {
+            return Err(place.wrong(
+                port,
+                format!("port {number} is in use for too much else to show a vendor's relay"),
+            ));
+        }
     }
     Ok(())
 }

@@ -7,6 +7,7 @@ pub mod canary;
 pub mod config;
 pub mod explain;
 pub mod extract;
+pub mod hosts;
 pub mod names;
 pub mod replay;
 pub mod rules;
@@ -54,6 +55,8 @@ pub enum Command {
     Replay(replay::ReplayArgs),
     /// List the names seen in captures.
     Names(names::NamesArgs),
+    /// List the home hosts seen in captures: names, MAC, VLANs, roles.
+    Hosts(hosts::HostsArgs),
     /// Cut the packets that show an exposure or a flow out of captures.
     Extract(extract::ExtractArgs),
     /// Say what a name, an address, a User-Agent or a URI means, why, and how sure that is.
@@ -83,6 +86,7 @@ pub fn run() -> ExitCode {
     let result = match &cli.command {
         Command::Replay(args) => replay::run(args),
         Command::Names(args) => names::run(args),
+        Command::Hosts(args) => hosts::run(args),
         Command::Extract(args) => extract::run(args),
         Command::Explain(args) => explain::run(args, &mut std::io::stdout().lock()),
         Command::Canary(args) => canary::run(args, &mut std::io::stdout().lock()),

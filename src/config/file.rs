@@ -12,10 +12,10 @@ use toml::Spanned;
 use super::section::{Entry, Place, Sourced, line_of};
 use super::sections::{
     AlertsSection, CanarySection, DnsSection, ExposuresSection, FragmentsSection, GeoipSection,
-    HomeSection, InputSection, LimitsSection, MirrorSection, OutputSection, QuicSection, RawAlerts,
-    RawCanary, RawDns, RawExposures, RawFragments, RawGeoip, RawHome, RawInput, RawLimits,
-    RawMirror, RawOutput, RawQuic, RawRules, RawState, RawTimeouts, RawTls, RulesSection,
-    StateSection, TimeoutsSection, TlsSection,
+    HomeSection, HostsSection, InputSection, LimitsSection, MirrorSection, OutputSection,
+    QuicSection, RawAlerts, RawCanary, RawDns, RawExposures, RawFragments, RawGeoip, RawHome,
+    RawHosts, RawInput, RawLimits, RawMirror, RawOutput, RawQuic, RawRules, RawState, RawTimeouts,
+    RawTls, RulesSection, StateSection, TimeoutsSection, TlsSection,
 };
 use super::zones::{NAMED_MAX, Site, Zone, name_is_one, zones};
 use super::{ConfigError, OFFLINE_HASH_SEED, default_workers};
@@ -62,6 +62,8 @@ pub struct Configuration {
     pub quic: QuicSection,
     /// What is kept about TLS beside the client's stream.
     pub tls: TlsSection,
+    /// How many hosts are known, and what it takes to say something of them.
+    pub hosts: HostsSection,
     /// What names mean.
     pub rules: RulesSection,
     /// Countries of addresses.
@@ -91,6 +93,7 @@ struct Content {
     fragments: RawFragments,
     quic: RawQuic,
     tls: RawTls,
+    hosts: RawHosts,
     rules: RawRules,
     geoip: RawGeoip,
     output: RawOutput,
@@ -179,6 +182,7 @@ impl Configuration {
         configuration.fragments.overlay(content.fragments, &place);
         configuration.quic.overlay(content.quic, &place);
         configuration.tls.overlay(content.tls, &place);
+        configuration.hosts.overlay(content.hosts, &place);
         configuration.rules.overlay(content.rules, &place);
         configuration.geoip.overlay(content.geoip, &place);
         configuration.output.overlay(content.output, &place);
@@ -230,6 +234,7 @@ impl Configuration {
         self.fragments.entries(&mut entries);
         self.quic.entries(&mut entries);
         self.tls.entries(&mut entries);
+        self.hosts.entries(&mut entries);
         self.rules.entries(&mut entries);
         self.geoip.entries(&mut entries);
         self.output.entries(&mut entries);
@@ -412,6 +417,7 @@ impl Configuration {
                 occasion: seconds(self.exposures.occasion_seconds.value),
                 occasions_min: self.exposures.occasions_min.value as u32,
             },
+            hosts: self.hosts.limits(),
         })
     }
 
@@ -437,6 +443,7 @@ impl Configuration {
         self.fragments.check()?;
         self.quic.check()?;
         self.tls.check()?;
+        self.hosts.check()?;
         self.rules.check()?;
         self.geoip.check()?;
         self.output.check()?;

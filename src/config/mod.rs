@@ -14,8 +14,8 @@ pub use file::{Configuration, FileError, SYSTEM_FILE};
 pub use section::{Entry, Origin, Sourced};
 pub use sections::{
     AlertsSection, CanarySection, DnsSection, ExposuresSection, FragmentsSection, GeoipSection,
-    HomeSection, InputSection, LimitsSection, MirrorSection, OutputSection, QuicSection,
-    RulesSection, StateSection, TimeoutsSection, TlsSection,
+    HomeSection, HostsSection, InputSection, LimitsSection, MirrorSection, OutputSection,
+    QuicSection, RulesSection, StateSection, TimeoutsSection, TlsSection,
 };
 pub use zones::{Site, Zone};
 

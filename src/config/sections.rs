@@ -2,9 +2,11 @@
 //!
 //! `docs/avscope.example.toml` says the same for users; a test holds both to the same keys and values.
 
+use std::time::Duration;
+
 use super::Limits;
 use super::section::section;
-use crate::aggregate::{MemoryLimits, VerdictLimits};
+use crate::aggregate::{HostLimits, MemoryLimits, VerdictLimits};
 use crate::alert::{AlertSettings, UploadLimits};
 use crate::flow::{FragmentLimits, HomeNetworks, Timeouts};
 use crate::pipeline::{DnsLimits, MirrorLimits, QuicSettings, SHARDS, TlsLimits};
@@ -197,6 +199,60 @@ section! {
         dtls_hellos_max: u64 = TlsLimits::default().dtls_hellos_max as u64, within 1..=1 << 24;
         /// Bytes they hold together.
         dtls_bytes_max: u64 = TlsLimits::default().dtls_bytes_max as u64, within 1..=1 << 36;
+    }
+}
+
+section! {
+    /// How many hosts are known, and what it takes to say something of them. [`HostLimits`] has the reasons.
+    pub struct HostsSection, RawHosts, "hosts" {
+        /// Home addresses that are known.
+        addresses_max: u64 = HostLimits::default().addresses_max as u64, within 1..=1 << 24;
+        /// Hosts that one address has in turn.
+        tenancies_max: u64 = HostLimits::default().tenancies_max as u64, within 1..=1 << 12;
+        /// Stations of segments that are followed.
+        stations_max: u64 = HostLimits::default().stations_max as u64, within 1..=1 << 24;
+        /// DHCP questions that wait for their answer.
+        leases_pending_max: u64 = HostLimits::default().leases_pending_max as u64, within 1..=1 << 20;
+        /// A station that speaks for more addresses of IPv4 is a router.
+        station_addresses_max: u64 = HostLimits::default().station_addresses_max as u64, within 1..=256;
+        /// And for more of IPv6.
+        station_addresses_v6_max: u64 = HostLimits::default().station_addresses_v6_max as u64, within 1..=256;
+        /// Flows in a row that another station must begin before an address has changed hands.
+        station_flows_min: u64 = u64::from(HostLimits::default().station_flows_min), within 1..=1000;
+        /// For so long the station before must have begun none for one to be enough.
+        station_silence_seconds: u64 = HostLimits::default().station_silence.as_secs(), within 1..=DAY_SECONDS;
+        /// Other home hosts whose questions a resolver answers.
+        resolver_clients_min: u64 = HostLimits::default().resolver_clients_min as u64, within 1..=16;
+        /// Requests of other home hosts that a proxy gets, where none shows that it took them.
+        proxy_requests_min: u64 = HostLimits::default().proxy_requests_min, within 1..=1000;
+        /// Other home hosts that speak to a vendor's relay.
+        relay_clients_min: u64 = HostLimits::default().relay_clients_min as u64, within 1..=16;
+        /// Flows or requests that each side of a sign of several hosts must show.
+        nat_sightings_min: u64 = u64::from(HostLimits::default().nat_sightings_min), within 1..=1000;
+        /// Vendors whose products are hardly together on one host.
+        nat_vendors_min: u64 = HostLimits::default().nat_vendors_min as u64, within 2..=16;
+    }
+}
+
+impl HostsSection {
+    /// What the ledger needs of it.
+    pub fn limits(&self) -> HostLimits {
+        let small = |number: u64| u32::try_from(number).unwrap_or(u32::MAX);
+        HostLimits {
+            addresses_max: self.addresses_max.value as usize,
+            tenancies_max: self.tenancies_max.value as usize,
+            stations_max: self.stations_max.value as usize,
+            leases_pending_max: self.leases_pending_max.value as usize,
+            station_addresses_max: self.station_addresses_max.value as usize,
+            station_addresses_v6_max: self.station_addresses_v6_max.value as usize,
+            station_flows_min: small(self.station_flows_min.value),
+            station_silence: Duration::from_secs(self.station_silence_seconds.value),
+            resolver_clients_min: self.resolver_clients_min.value as usize,
+            proxy_requests_min: self.proxy_requests_min.value,
+            relay_clients_min: self.relay_clients_min.value as usize,
+            nat_sightings_min: small(self.nat_sightings_min.value),
+            nat_vendors_min: self.nat_vendors_min.value as usize,
+        }
     }
 }
 

@@ -11,6 +11,7 @@
 )]
 
 mod link;
+mod link_source;
 mod network;
 mod serial;
 pub mod transport;
@@ -25,6 +26,7 @@ mod tests;
 use crate::capture::RawPacket;
 use crate::model::closed_set;
 
+pub use link_source::{LinkSource, Mac};
 pub use network::EXTENSION_HEADERS_MAX;
 pub use transport::{ICMP, ICMPV6, TCP, TcpFlags, UDP};
 pub use tunnel::{LABELS_MAX, LAYERS_MAX, TunnelKind, TunnelPath};

@@ -49,6 +49,17 @@ pub(super) fn prism(data: &[u8], start: usize) -> Result<Network, Decoded> {
     ieee80211(data, start.saturating_add(len as usize), TunnelPath::NONE)
 }
 
+/// Who sent the frame at `start` (IEEE 802.11-2020 §9.3.2.1.2): of the addresses which one that is depends on the direction.
+pub(super) fn source(data: &[u8], start: usize) -> Option<[u8; 6]> {
+    let [_, flags] = bytes_at(data, start)?;
+    let offset = match flags & 3 {
+        2 => 16,
+        3 => 24,
+        _ => 10,
+    };
+    bytes_at(data, start.saturating_add(offset))
+}
+
 /// The flags of a radiotap header, 0 where it has none.
 fn radiotap_flags(data: &[u8], start: usize) -> u8 {
     const HAS_TIME: u32 = 1;

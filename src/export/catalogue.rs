@@ -267,6 +267,31 @@ pub const CATALOGUE: &[Definition] = &[
         &["kind"],
         "DHCP messages that could not be read at all, and those that ended early or contradicted themselves.",
     ),
+    gauge(
+        "avscope_hosts",
+        &["named"],
+        "Home hosts that were seen, by whether they ever said a name that can be read: of a server, or in a question.",
+    ),
+    gauge(
+        "avscope_host_roles",
+        &["role"],
+        "Home hosts by for whom they speak; endpoint: for themselves, as far as was seen. One host can have several of the others.",
+    ),
+    counter(
+        "avscope_host_changes_total",
+        &["cause"],
+        "Addresses that became another host's, by what showed it.",
+    ),
+    counter(
+        "avscope_host_anomalies_total",
+        &["kind"],
+        "Addresses, changes of hands and stations that found no room; DHCP questions forgotten before they were answered; flows from another station that were no change of hands; hosts told apart by what turned out to be a router; addresses whose stations come and go.",
+    ),
+    gauge(
+        "avscope_exposures_apart",
+        &["relay"],
+        "Exposures listed, by whether their host may speak for others there; a relay's stands for an unknown number of hosts.",
+    ),
     counter(
         "avscope_traffic_bytes_total",
         &["locality", "coverage", "direction"],
@@ -351,7 +376,7 @@ pub const CATALOGUE: &[Definition] = &[
     gauge(
         "avscope_vendor_hosts",
         &["vendor"],
-        "Home hosts with a listed exposure to the vendor.",
+        "Home hosts with a listed exposure to the vendor; those that may speak for others are not among them.",
     ),
     gauge(
         "avscope_vendor_first_seen_timestamp_seconds",

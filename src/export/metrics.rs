@@ -383,6 +383,31 @@ fn hosts(summary: &Summary, samples: &mut Samples) {
         let count = summary.counters.host_facts[kind.index()];
         samples.add("avscope_host_facts_total", &[kind.as_str()], count);
     }
+    let seen = &summary.hosts_seen;
+    let named = seen.hosts.saturating_sub(seen.without_name);
+    samples.add("avscope_hosts", &["true"], named);
+    samples.add("avscope_hosts", &["false"], seen.without_name);
+    for (role, count) in &seen.by_role {
+        samples.add("avscope_host_roles", &[role.as_str()], *count);
+    }
+    for (cause, count) in &seen.changes {
+        samples.add("avscope_host_changes_total", &[cause.as_str()], *count);
+    }
+    for (kind, count) in [
+        ("address_refused", seen.refused),
+        ("change_refused", seen.changes_refused),
+        ("station_refused", seen.stations_refused),
+        ("lease_forgotten", seen.leases_forgotten),
+        ("station_conflict", seen.station_conflicts),
+        ("doubtful", seen.doubtful),
+        ("joined", seen.addresses_joined),
+    ] {
+        samples.add("avscope_host_anomalies_total", &[kind], count);
+    }
+    let apart = summary.apart();
+    let name = "avscope_exposures_apart";
+    samples.add(name, &["false"], apart.exposures);
+    samples.add(name, &["true"], apart.relay_exposures);
     let refused = &summary.shards.host_facts;
     let name = "avscope_host_fact_anomalies_total";
     samples.add(name, &["malformed"], refused.malformed);
@@ -432,7 +457,8 @@ fn exposures(summary: &Summary, rules: &Ruleset, samples: &mut Samples) {
         let vendor = exposure.vendor.as_str();
         let (verdict, contact) = (exposure.verdict.as_str(), exposure.contact.as_str());
         samples.add("avscope_exposures", &[vendor, verdict, contact], 1);
-        if hosts.insert((vendor, &exposure.site, exposure.host)) {
+        // Who may speak for others is no host with the product, for all that is known.
+        if exposure.who.relay.is_none() && hosts.insert((vendor, exposure.whose())) {
             samples.add("avscope_vendor_hosts", &[vendor], 1);
         }
         for PurposeView {

@@ -105,6 +105,7 @@ impl Dispatcher {
             stream_time: descriptor.stream_time,
             seq: descriptor.seq,
             shard: shard_of(hash),
+            link_type: descriptor.link_type,
             in_datagram: false,
             captured_len: descriptor.captured_len,
             offset: descriptor.offset,

@@ -26,9 +26,10 @@ use crate::aggregate::{
     Ordinal, ServerSeen, TextRef,
 };
 use crate::attribute::{Resolvers, RuleMatch, Ruleset};
-use crate::decode::{Packet, TCP, UDP};
+use crate::capture::RawPacket;
+use crate::decode::{LinkSource, Packet, TCP, UDP};
 use crate::flow::{
-    Counters, FlowEndReason, FlowEntry, FlowFlags, FlowId, FlowRecord, HomeNetworks,
+    Counters, Directed, FlowEndReason, FlowEntry, FlowFlags, FlowId, FlowRecord, HomeNetworks,
 };
 use crate::model::{AppProtocol, Coverage, EvidenceKind};
 use crate::observe::{DnsReader, Message, NameId, NamePool, Opening, ServerPlace, Slab, TextKind};
@@ -323,6 +324,11 @@ impl<'a> Telling<'a> {
         key
     }
 
+    /// Who put the frame on its segment.
+    pub(super) fn link_source(&self) -> LinkSource {
+        link_source(self.task, self.frame_bytes)
+    }
+
     /// The frame, hashed when something in it is first told.
     pub(super) fn frame(&mut self) -> FrameRef {
         let (task, bytes) = (self.task, self.frame_bytes);
@@ -332,6 +338,17 @@ impl<'a> Telling<'a> {
             time: task.timestamp,
         })
     }
+}
+
+/// Who put the packet on its segment, as far as its frame tells.
+fn link_source(task: &Task, frame: &[u8]) -> LinkSource {
+    let raw = RawPacket {
+        timestamp: task.timestamp,
+        link_type: task.link_type,
+        wire_len: task.captured_len,
+        data: frame,
+    };
+    LinkSource::of(&raw, &task.packet.ip.source)
 }
 
 impl FlowFacts {
@@ -402,6 +419,12 @@ impl FlowFacts {
                 hash: xxh3_64(frame),
                 time: task.timestamp,
             },
+            direction: if entry.initiator() == task.sender {
+                Directed::FromInitiator
+            } else {
+                Directed::FromResponder
+            },
+            source: link_source(task, frame),
         };
         let key = EventKey {
             at: task.stream_time,

@@ -215,6 +215,7 @@ impl Telling<'_> {
             state: told.state,
             address: told.address,
             mac: told.mac,
+            source_mac: self.link_source().mac,
             name: told.name,
             lease_seconds: told.lease_seconds,
             frame: self.frame(),

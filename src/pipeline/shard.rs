@@ -12,6 +12,7 @@
 use super::facts::{FlowFacts, Telling};
 use super::{SHARDS, Settings, ShardCounters};
 use crate::aggregate::{EventKey, EventRun, Ordinal};
+use crate::capture::LinkType;
 use crate::decode::{Packet, TCP, UDP};
 use crate::flow::{
     Acknowledged, Directed, DuplicateLimits, DuplicateWindow, FlowEndReason, FlowEntry, FlowFlags,
@@ -47,6 +48,8 @@ pub struct Task {
     pub seq: u64,
     /// Which shard it is for.
     pub shard: u16,
+    /// What the frame begins with.
+    pub link_type: LinkType,
     /// The packet was put together from fragments: its payload lies beside the frames, and the frame is the one that came last.
     pub in_datagram: bool,
     /// Captured bytes.

@@ -6,7 +6,7 @@ use super::Summary;
 use crate::geo::Dataset;
 use crate::model::CountryCode;
 
-const HEADER: [&str; 30] = [
+const HEADER: [&str; 36] = [
     "host",
     "vendor",
     "vendor_name",
@@ -37,6 +37,12 @@ const HEADER: [&str; 30] = [
     "verdict",
     "verdict_reason",
     "contact",
+    "tenancy",
+    "since",
+    "mac",
+    "name",
+    "vlans",
+    "relay",
 ];
 
 /// Writes a header and a line for each exposure.
@@ -107,6 +113,17 @@ pub fn write_csv(summary: &Summary, out: &mut dyn Write) -> std::io::Result<()> 
             exposure.verdict.to_string(),
             exposure.verdict_reason.to_string(),
             exposure.contact.to_string(),
+            exposure.who.tenancy.to_string(),
+            exposure.who.since.clone().unwrap_or_default(),
+            exposure.who.mac.clone().unwrap_or_default(),
+            exposure.who.name.clone().unwrap_or_default(),
+            join(exposure.who.vlans.iter().map(ToString::to_string)),
+            exposure
+                .who
+                .relay
+                .as_ref()
+                .map(|relay| relay.role.to_string())
+                .unwrap_or_default(),
         ])?;
     }
     writer.flush()

@@ -5,6 +5,8 @@ use std::io::Write;
 
 use serde::Serialize;
 
+use super::hosts::HostView;
+use super::hosts_seen::{Apart, HostsSeen};
 use super::inputs::{self, Beside, HomeNetHint, Input};
 use super::{ExposureView, News, Summary};
 use crate::aggregate::Traffic;
@@ -33,6 +35,9 @@ struct Document<'a> {
     exposures_refused: u64,
     #[serde(flatten)]
     news: NewsOut<'a>,
+    exposures_apart: Apart,
+    hosts: &'a [HostView],
+    hosts_seen: &'a HostsSeen,
     attributed_without_home: u64,
     outbound: Account,
     outbound_attributed_by: BTreeMap<&'static str, Bytes>,
@@ -276,6 +281,9 @@ fn document(summary: &Summary) -> Document<'_> {
         exposures: &summary.exposures,
         exposures_refused: summary.exposures_refused,
         news: NewsOut::of(&summary.news),
+        exposures_apart: summary.apart(),
+        hosts: &summary.hosts,
+        hosts_seen: &summary.hosts_seen,
         attributed_without_home: summary.counters.attributed_without_home,
         outbound: account(summary, Locality::Outbound),
         outbound_attributed_by: attributed_by,

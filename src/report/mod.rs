@@ -3,6 +3,8 @@
 //! **Invariants**: every format shows the same facts; a table says what it cannot see; nothing is shown that was not counted.
 
 mod csv;
+mod hosts;
+mod hosts_seen;
 mod inputs;
 mod json;
 mod news;
@@ -11,6 +13,8 @@ mod table;
 mod table_news;
 
 pub use self::csv::write_csv;
+pub use hosts::{Describer, HostView, LeaseView, NameView, RoleView, VlanView, Who};
+pub use hosts_seen::{Apart, HostsSeen};
 pub use inputs::Reading;
 pub use json::write_json;
 pub use news::News;

@@ -5,6 +5,8 @@ use std::net::{IpAddr, Ipv6Addr};
 
 use serde::Serialize;
 
+use super::hosts::{Describer, HostView, Who};
+use super::hosts_seen::{Apart, HostsSeen};
 use super::{News, Reading};
 use crate::aggregate::{
     ByteLedger, Conservation, Contacts, Exposure, ExposureKey, Exposures, Interval, Ledger,
@@ -56,6 +58,10 @@ pub struct Summary {
     pub encrypted_dns_hosts: u64,
     /// Flows and questions of such hosts that found no room to be counted.
     pub encrypted_dns_refused: u64,
+    /// Home hosts that have an exposure or a role.
+    pub hosts: Vec<HostView>,
+    /// Home hosts that were seen.
+    pub hosts_seen: HostsSeen,
     /// What reading came to; set by whoever read.
     pub reading: Reading,
     /// What is new; set by whoever listened for it.
@@ -73,6 +79,9 @@ pub struct ExposureView {
     pub zone: Option<String>,
     /// The home side.
     pub host: IpAddr,
+    /// Who that is.
+    #[serde(flatten)]
+    pub who: Who,
     /// Identifier of the vendor.
     pub vendor: String,
     /// Its legal name.
@@ -222,6 +231,7 @@ impl ExposureView {
             site: site_of(key, sites),
             zone: zones.name_of(&key.host).map(str::to_owned),
             host: Ipv6Addr::from(key.host).to_canonical(),
+            who: Who::default(),
             vendor: vendor.id.clone(),
             vendor_name: vendor.legal_name.clone(),
             vendor_seat: vendor.jurisdiction,
@@ -288,6 +298,11 @@ impl ExposureView {
         }
     }
 
+    /// Site, address, and which of the hosts that had it.
+    pub fn whose(&self) -> (Option<&str>, IpAddr, u16) {
+        (self.site.as_deref(), self.host, self.who.tenancy)
+    }
+
     /// The kinds of evidence it rests on.
     pub fn evidence_kinds(&self) -> BTreeSet<EvidenceKind> {
         self.evidence.iter().map(|sighting| sighting.kind).collect()
@@ -298,9 +313,14 @@ impl ExposureView {
 pub fn exposure_id(key: &ExposureKey, rules: &Ruleset, sites: &[String]) -> String {
     let mut hasher = xxhash_rust::xxh3::Xxh3::new();
     let engine = key.engine.map(|engine| rules.vendor(engine).id.as_str());
+    // The first host of an address is the address, as it is where nothing is known of others.
+    let tenancy = match key.tenancy {
+        0 => String::new(),
+        number => format!("#{}", number.saturating_add(1)),
+    };
     for part in [
         site_of(key, sites).as_deref().unwrap_or_default(),
-        &Ipv6Addr::from(key.host).to_canonical().to_string(),
+        &format!("{}{tenancy}", Ipv6Addr::from(key.host).to_canonical()),
         &rules.vendor(key.vendor).id,
         key.product.as_deref().unwrap_or_default(),
         engine.unwrap_or_default(),
@@ -320,6 +340,25 @@ fn site_of(key: &ExposureKey, sites: &[String]) -> Option<String> {
 }
 
 impl Summary {
+    /// Exposures and hosts, those that may speak for others apart.
+    pub fn apart(&self) -> Apart {
+        let of = |relay: bool| {
+            let those = self
+                .exposures
+                .iter()
+                .filter(move |exposure| exposure.who.relay.is_some() == relay);
+            let hosts: BTreeSet<_> = those.clone().map(ExposureView::whose).collect();
+            (those.count() as u64, hosts.len() as u64)
+        };
+        let ((exposures, hosts), (relay_exposures, relays)) = (of(false), of(true));
+        Apart {
+            exposures,
+            hosts,
+            relay_exposures,
+            relays,
+        }
+    }
+
     /// Bytes around packets and fragments in tunnels that were copies of others.
     pub fn duplicate_overhead(&self) -> u64 {
         self.shards
@@ -349,7 +388,11 @@ impl Summary {
 
     /// Takes identifiers out of User-Agents and URIs, as [`redacted`] does.
     pub fn redact(&mut self) {
+        for host in &mut self.hosts {
+            host.redact();
+        }
         for exposure in &mut self.exposures {
+            exposure.who.redact();
             for sighting in &mut exposure.evidence {
                 let value = std::mem::take(&mut sighting.value);
                 sighting.value = redacted(sighting.kind, value.into()).into_owned();
@@ -374,16 +417,27 @@ impl Summary {
         sites: &[String],
     ) -> Self {
         let rules = ledger.rules();
+        let describer = Describer::new(ledger, sites);
         let mut exposures: Vec<_> = ledger
             .exposures()
             .iter()
             .map(|(key, exposure)| {
                 let (exposures, zones) = (ledger.exposures(), ledger.zones());
-                ExposureView::of(key, exposure, exposures, rules, zones, sites)
+                ExposureView {
+                    who: describer.who(key, exposure),
+                    ..ExposureView::of(key, exposure, exposures, rules, zones, sites)
+                }
             })
             .collect();
+        let exposed: BTreeSet<_> = exposures.iter().map(ExposureView::whose).collect();
+        let mut hosts = describer.all();
+        hosts.retain(|host| {
+            let whose = (host.site.as_deref(), host.host, host.tenancy);
+            host.is_relay() || exposed.contains(&whose)
+        });
         exposures.sort_by(|a, b| {
-            (&a.site, a.host, &a.vendor, &a.product).cmp(&(&b.site, b.host, &b.vendor, &b.product))
+            let of = |view: &ExposureView| (view.host, view.who.tenancy);
+            (&a.site, of(a), &a.vendor, &a.product).cmp(&(&b.site, of(b), &b.vendor, &b.product))
         });
         let mut bytes = ledger.bytes().clone();
         bytes.merge(&frames.outside_flows);
@@ -405,6 +459,8 @@ impl Summary {
             answers_forgotten: ledger.memory().forgotten(),
             encrypted_dns_hosts: ledger.encrypted_dns().count(),
             encrypted_dns_refused: ledger.encrypted_dns().refused(),
+            hosts,
+            hosts_seen: HostsSeen::of(ledger),
             reading: Reading::default(),
             news: News::default(),
         }

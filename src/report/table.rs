@@ -48,6 +48,7 @@ pub fn write_table(summary: &Summary, style: Style, out: &mut dyn Write) -> std:
         exposures(&web, style, out)?;
     }
     super::table_news::news(summary, style, out)?;
+    relays(summary, style, out)?;
     heading(
         out,
         style,
@@ -112,17 +113,14 @@ fn exposures(
     let mut widest = [0; COLUMNS.len()];
     for exposure in exposures {
         // A host with several vendors is named once, and hosts stand apart: the eye finds them faster.
-        let this = (&exposure.site, exposure.host);
+        let this = exposure.whose();
         let same_host = previous == Some(this);
         if previous.is_some() && !same_host {
             table.add_row(vec![Cell::new(""); COLUMNS.len()]);
         }
         previous = Some(this);
-        // The same address at two sites is two hosts.
-        let site = exposure.site.iter().map(|site| format!("\nat {site}"));
-        let host = format!("{}{}", exposure.host, site.collect::<String>());
         let texts = [
-            if same_host { String::new() } else { host },
+            host(exposure, same_host),
             product(exposure),
             lines(exposure.purposes.iter().map(purpose)),
             servers(exposure),
@@ -158,6 +156,26 @@ fn exposures(
         }
     }
     writeln!(out, "{table}")
+}
+
+/// The address, and what else tells the host; for whom it may speak stands at each of its exposures where it does.
+fn host(exposure: &ExposureView, same_as_before: bool) -> String {
+    let who = &exposure.who;
+    let mut parts = Vec::new();
+    if !same_as_before {
+        parts.push(exposure.host.to_string());
+        // The same address at two sites is two hosts, and so it is when it changes hands.
+        parts.extend(exposure.site.iter().map(|site| format!("at {site}")));
+        parts.extend(who.name.clone());
+        parts.extend(who.mac.clone());
+        let vlans: Vec<_> = who.vlans.iter().map(u16::to_string).collect();
+        if !vlans.is_empty() {
+            parts.push(format!("VLAN {}", vlans.join(", ")));
+        }
+        parts.extend(who.since.iter().map(|since| format!("since {since}")));
+    }
+    parts.extend(who.relay.iter().map(|relay| format!("as {}", relay.role)));
+    parts.join("\n")
 }
 
 /// The vendor, the product, and whose engine works inside it.
@@ -297,6 +315,42 @@ fn lines(parts: impl Iterator<Item = String>) -> String {
 
 fn or_unknown(country: Option<CountryCode>) -> String {
     country.map_or_else(|| "unknown".to_owned(), |country| country.to_string())
+}
+
+/// Who may speak for others, why, and what that does to the count of hosts.
+fn relays(summary: &Summary, style: Style, out: &mut dyn Write) -> std::io::Result<()> {
+    let relays: Vec<_> = summary
+        .hosts
+        .iter()
+        .filter(|host| host.is_relay())
+        .collect();
+    if relays.is_empty() {
+        return Ok(());
+    }
+    heading(out, style, "Hosts that may speak for others")?;
+    for host in relays {
+        let site = host.site.iter().map(|site| format!(" at {site}"));
+        let name = host.name.iter().map(|name| format!(" ({name})"));
+        let since = host.since.iter().map(|since| format!(" since {since}"));
+        let beside: String = site.chain(name).chain(since).collect();
+        for role in &host.roles {
+            let vendor = role.vendor.iter().map(|vendor| format!(" of {vendor}"));
+            writeln!(
+                out,
+                "  {}{beside}: {}{}, since {}",
+                host.host,
+                role.role,
+                vendor.collect::<String>(),
+                role.reason
+            )?;
+        }
+    }
+    let apart = summary.apart();
+    writeln!(
+        out,
+        "  Exposures of hosts that speak for themselves: {} of {} hosts. Counted apart: {} of {} hosts that may speak for others.",
+        apart.exposures, apart.hosts, apart.relay_exposures, apart.relays
+    )
 }
 
 fn coverage(summary: &Summary, style: Style, out: &mut dyn Write) -> std::io::Result<()> {

@@ -21,6 +21,7 @@ mod extract;
 mod frames;
 mod generator;
 mod geoip;
+mod hosts;
 mod inputs;
 mod local_services;
 mod metrics;

@@ -12,7 +12,8 @@ use avscope::capture::DamageKind;
 use avscope::decode::{NotIp, TunnelKind, Undecodable};
 use avscope::flow::FlowEndReason;
 use avscope::model::{
-    AttemptOutcome, Confidence, Contact, Coverage, EvidenceKind, Locality, Purpose, Verdict,
+    AttemptOutcome, Confidence, Contact, Coverage, EvidenceKind, HostFactKind, HostRole, Locality,
+    Purpose, TenancyCause, Verdict,
 };
 use serde_json::{Value, json};
 
@@ -42,6 +43,7 @@ struct Written {
     events: Vec<Value>,
     reports: Vec<Value>,
     names: Vec<Value>,
+    hosts: Vec<Value>,
 }
 
 #[test]
@@ -60,6 +62,11 @@ fn every_name_is_as_its_schema_says() {
 }
 
 #[test]
+fn every_host_is_as_its_schema_says() {
+    check("hosts.schema.json", &written().hosts, 100);
+}
+
+#[test]
 fn schemas_refuse_what_is_not_in_them() {
     for (schema, instances, at) in [
         ("events.schema.json", &written().events, "/avscope"),
@@ -67,6 +74,8 @@ fn schemas_refuse_what_is_not_in_them() {
         ("report.schema.json", &written().reports, "/outbound/total"),
         ("report.schema.json", &written().reports, "/frames/not_ip"),
         ("names.schema.json", &written().names, ""),
+        ("hosts.schema.json", &written().hosts, ""),
+        ("hosts.schema.json", &written().hosts, "/roles/0"),
     ] {
         let validator = validator(schema);
         let mut instance = instances
@@ -94,6 +103,7 @@ fn every_property_is_produced() {
         ("events.schema.json", &written().events),
         ("report.schema.json", &written().reports),
         ("names.schema.json", &written().names),
+        ("hosts.schema.json", &written().hosts),
     ] {
         let document = schema_document(schema);
         let mut promised = BTreeSet::new();
@@ -141,7 +151,16 @@ fn every_word_of_an_event_is_produced() {
 
 #[test]
 fn the_words_of_the_schemas_are_those_of_the_program() {
-    let sets: [(&str, BTreeSet<&str>); 16] = [
+    let sets: [(&str, BTreeSet<&str>); 19] = [
+        ("host_role", words(HostRole::ALL, HostRole::as_str)),
+        (
+            "tenancy_cause",
+            words(TenancyCause::ALL, TenancyCause::as_str),
+        ),
+        (
+            "host_fact_kind",
+            words(HostFactKind::ALL, HostFactKind::as_str),
+        ),
         (
             "evidence_kind",
             words(EvidenceKind::ALL, EvidenceKind::as_str),
@@ -186,6 +205,7 @@ fn the_words_of_the_schemas_are_those_of_the_program() {
         "report.schema.json",
         "names.schema.json",
         "alert.schema.json",
+        "hosts.schema.json",
     ] {
         let document = schema_document(schema);
         for (name, expected) in &sets {
@@ -196,8 +216,8 @@ fn the_words_of_the_schemas_are_those_of_the_program() {
         }
     }
     assert_eq!(
-        compared, 27,
-        "8 in events, 14 in the report, 1 in names, 4 in alerts"
+        compared, 34,
+        "9 in events, 17 in the report, 1 in names, 4 in alerts, 3 of hosts"
     );
 
     let report = schema_document("report.schema.json");
@@ -321,6 +341,7 @@ fn written() -> &'static Written {
                 .output()
                 .unwrap();
             written.names.extend(lines(&output.stdout));
+            hosts(capture, &[], &mut written);
         }
         let demo = root().join("pcaps/demo.pcap");
         // A flow table that is full, and an input that is not there.
@@ -334,6 +355,11 @@ fn written() -> &'static Written {
         std::fs::write(&zones, "[zones]\nstaff = [\"192.168.10.16/28\"]\n").unwrap();
         let by_zone = ["--config", zones.to_str().unwrap()];
         replay(&[&demo], &by_zone, &mut written);
+        hosts(
+            &demo,
+            &[&by_zone[..], &["--site", "here"]].concat(),
+            &mut written,
+        );
         let expected = "[expected]\nall = [\"crowdstrike\"]\n[alerts]\nexpected_active_hours_min = 1\nupload_bytes_per_hour = 99999\n";
         std::fs::write(&zones, expected).unwrap();
         replay(&[&demo], &by_zone, &mut written);
@@ -391,6 +417,16 @@ fn replay(captures: &[&PathBuf], options: &[&str], written: &mut Written) {
     written
         .reports
         .push(serde_json::from_slice(&output.stdout).unwrap());
+}
+
+fn hosts(capture: &Path, options: &[&str], written: &mut Written) {
+    let output = avscope()
+        .args(["hosts", "--quiet", "--format", "json"])
+        .args(options)
+        .arg(capture)
+        .output()
+        .unwrap();
+    written.hosts.extend(lines(&output.stdout));
 }
 
 /// Raw IPv4: destination unreachable, an echo with its answer, GRE, OSPF.

@@ -115,12 +115,53 @@ const fn overhead(outer: &Packet, inner_bytes: u32) -> u32 {
 
 /// What is directly inside; `None` where nothing is.
 fn inside(raw: &RawPacket<'_>, packet: &Packet) -> Option<Decoded> {
+    inside_at(raw, packet).map(|(decoded, _)| decoded)
+}
+
+/// Where headers lie that a packet was taken out of.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Layers {
+    /// The Ethernet header of the frame that carries the packet; none where no frame does.
+    pub ethernet: Option<usize>,
+    /// The header of the packet.
+    pub network: usize,
+    /// What it was taken out of so far.
+    pub path: TunnelPath,
+}
+
+/// The innermost packet as [`unwrap`] finds it, and where it and its frame lie.
+#[cold]
+pub(super) fn innermost(raw: &RawPacket<'_>, packet: Packet, layers: Layers) -> (Layers, Packet) {
+    let (mut packet, mut layers) = (packet, layers);
+    while may_carry(&packet, raw.data) {
+        let Some((Decoded::Packet(inner), at)) = inside_at(raw, &packet) else {
+            break;
+        };
+        packet = inner;
+        // Behind an authentication header it is the same packet.
+        if let Some((ethernet, network)) = at {
+            layers = Layers {
+                ethernet,
+                network,
+                path: packet.tunnel,
+            };
+        }
+    }
+    (layers, packet)
+}
+
+/// Where an Ethernet header and the header of the network behind it begin; none where the packet is the same.
+type At = Option<(Option<usize>, usize)>;
+
+/// What is directly inside, and where.
+fn inside_at(raw: &RawPacket<'_>, packet: &Packet) -> Option<(Decoded, At)> {
     let start = packet.payload_offset as usize;
     let end = start.saturating_add(packet.payload_len as usize);
     let data = raw.data.get(..end)?;
     let wire_end = start.saturating_add(packet.payload_wire_len as usize);
     if packet.ip.protocol == AUTHENTICATION {
-        return behind_authentication(packet, data, start, wire_end);
+        let behind = behind_authentication(packet, data, start, wire_end)?;
+        return Some((behind, None));
     }
     let found = find(packet, data, start, wire_end)?;
     let path = match found.kind {
@@ -128,13 +169,13 @@ fn inside(raw: &RawPacket<'_>, packet: &Packet) -> Option<Decoded> {
         None => Some(packet.tunnel),
     };
     let Some(path) = path else {
-        return Some(Decoded::Undecodable(Undecodable::TooManyTags));
+        return Some((Decoded::Undecodable(Undecodable::TooManyTags), None));
     };
     let network = match enter(found.carried, data, found.start, path) {
         Ok(network) => network,
         // A stack of labels without an end is noise.
         Err(_) if found.kind.is_none() => return None,
-        Err(outcome) => return Some(outcome),
+        Err(outcome) => return Some((outcome, None)),
     };
     // Ports are no proof: here the packet inside must say a length that it can have.
     if packet.ip.protocol == UDP && !network::fits(data, network.start, wire_end) {
@@ -153,7 +194,9 @@ fn inside(raw: &RawPacket<'_>, packet: &Packet) -> Option<Decoded> {
         wire_len: u32::try_from(wire_end).unwrap_or(u32::MAX),
         ..*raw
     };
-    Some(network::decode(&inner, &network))
+    let ethernet = matches!(found.carried, Carried::Ethernet).then_some(found.start);
+    let at = Some((ethernet, network.start));
+    Some((network::decode(&inner, &network), at))
 }
 
 fn find(packet: &Packet, data: &[u8], start: usize, wire_end: usize) -> Option<Found> {
