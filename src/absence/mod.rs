@@ -1,0 +1,3 @@
+//! What was watched and how something shows itself → whether that something was not seen means anything.
+
+pub mod chance;
