@@ -18,6 +18,8 @@ mod rhythm;
 mod sighting;
 mod tls_seen;
 mod verdict;
+mod watch;
+mod zone_sums;
 
 pub use bytes::{ByteLedger, Traffic};
 pub use conservation::{Conservation, Equation};
@@ -36,3 +38,5 @@ pub use rhythm::{Interval, Rhythm};
 pub use sighting::{Counts, EvidenceSample, Places, Sighting};
 pub use tls_seen::{CertificateSeen, HelloSeen, ServerSeen, TlsSeen};
 pub use verdict::{VerdictLimits, VerdictReason};
+pub use watch::{HostWatch, SLOT_SECONDS, UNZONED, Watch, WatchKey, WatchLimits, WatchRow};
+pub use zone_sums::ZoneSums;

@@ -14,12 +14,12 @@ use super::sections::{
     AlertsSection, CanarySection, DnsSection, ExposuresSection, FragmentsSection, GeoipSection,
     HomeSection, InputSection, LimitsSection, MirrorSection, OutputSection, QuicSection, RawAlerts,
     RawCanary, RawDns, RawExposures, RawFragments, RawGeoip, RawHome, RawInput, RawLimits,
-    RawMirror, RawOutput, RawQuic, RawRules, RawState, RawTimeouts, RawTls, RulesSection,
-    StateSection, TimeoutsSection, TlsSection,
+    RawMirror, RawOutput, RawQuic, RawRules, RawState, RawTimeouts, RawTls, RawWatch, RulesSection,
+    StateSection, TimeoutsSection, TlsSection, WatchSection,
 };
 use super::zones::{NAMED_MAX, Site, Zone, name_is_one, zones};
 use super::{ConfigError, OFFLINE_HASH_SEED, default_workers};
-use crate::aggregate::{LedgerSettings, MemoryLimits, VerdictLimits};
+use crate::aggregate::{LedgerSettings, MemoryLimits, VerdictLimits, WatchLimits};
 use crate::alert::{AlertSettings, Expected, UploadLimits};
 use crate::attribute::Ruleset;
 use crate::flow::{
@@ -62,6 +62,8 @@ pub struct Configuration {
     pub quic: QuicSection,
     /// What is kept about TLS beside the client's stream.
     pub tls: TlsSection,
+    /// What was watched, and when that means something.
+    pub watch: WatchSection,
     /// What names mean.
     pub rules: RulesSection,
     /// Countries of addresses.
@@ -91,6 +93,7 @@ struct Content {
     fragments: RawFragments,
     quic: RawQuic,
     tls: RawTls,
+    watch: RawWatch,
     rules: RawRules,
     geoip: RawGeoip,
     output: RawOutput,
@@ -179,6 +182,7 @@ impl Configuration {
         configuration.fragments.overlay(content.fragments, &place);
         configuration.quic.overlay(content.quic, &place);
         configuration.tls.overlay(content.tls, &place);
+        configuration.watch.overlay(content.watch, &place);
         configuration.rules.overlay(content.rules, &place);
         configuration.geoip.overlay(content.geoip, &place);
         configuration.output.overlay(content.output, &place);
@@ -230,6 +234,7 @@ impl Configuration {
         self.fragments.entries(&mut entries);
         self.quic.entries(&mut entries);
         self.tls.entries(&mut entries);
+        self.watch.entries(&mut entries);
         self.rules.entries(&mut entries);
         self.geoip.entries(&mut entries);
         self.output.entries(&mut entries);
@@ -412,6 +417,10 @@ impl Configuration {
                 occasion: seconds(self.exposures.occasion_seconds.value),
                 occasions_min: self.exposures.occasions_min.value as u32,
             },
+            watch: WatchLimits {
+                hours_max: self.watch.hours_max.value as usize,
+                hosts_max: self.watch.hosts_max.value as usize,
+            },
         })
     }
 
@@ -437,6 +446,7 @@ impl Configuration {
         self.fragments.check()?;
         self.quic.check()?;
         self.tls.check()?;
+        self.watch.check()?;
         self.rules.check()?;
         self.geoip.check()?;
         self.output.check()?;

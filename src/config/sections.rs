@@ -4,7 +4,8 @@
 
 use super::Limits;
 use super::section::section;
-use crate::aggregate::{MemoryLimits, VerdictLimits};
+use crate::absence::Demands;
+use crate::aggregate::{MemoryLimits, VerdictLimits, WatchLimits};
 use crate::alert::{AlertSettings, UploadLimits};
 use crate::flow::{FragmentLimits, HomeNetworks, Timeouts};
 use crate::pipeline::{DnsLimits, MirrorLimits, QuicSettings, SHARDS, TlsLimits};
@@ -197,6 +198,30 @@ section! {
         dtls_hellos_max: u64 = TlsLimits::default().dtls_hellos_max as u64, within 1..=1 << 24;
         /// Bytes they hold together.
         dtls_bytes_max: u64 = TlsLimits::default().dtls_bytes_max as u64, within 1..=1 << 36;
+    }
+}
+
+section! {
+    /// What was watched, and when it means something that nothing was seen. [`WatchLimits`] and [`Demands`] have the reasons.
+    pub struct WatchSection, RawWatch, "watch" {
+        /// Pairs of a zone and an hour that are told apart.
+        hours_max: u64 = WatchLimits::default().hours_max as u64, within 1..=1 << 22;
+        /// Hosts whose activity is followed.
+        hosts_max: u64 = WatchLimits::default().hosts_max as u64, within 1..=1 << 24;
+        /// Hours for which a zone must have been watched.
+        absence_hours_min: u64 = Demands::default().hours_min, within 1..=8760;
+        /// Contact intervals that hosts must have been watched for.
+        absence_intervals_min: u64 = Demands::default().intervals_min, within 1..=1000;
+        /// Intervals between contacts that must have been measured.
+        absence_measured_min: u64 = Demands::default().measured_min, within 2..=10_000;
+        /// The chance of a miss, in percent, up to which something would have been seen.
+        absence_miss_percent_max: u64 = Demands::default().miss_percent_max, within 1..=50;
+        /// What may be missing for one cause, in percent.
+        absence_cause_percent_max: u64 = Demands::default().cause_percent_max, within 1..=100;
+        /// What must be visible of outbound flows, in percent.
+        absence_visible_percent_min: u64 = Demands::default().visible_percent_min, within 1..=100;
+        /// Times of contacts that are kept.
+        absence_contacts_max: u64 = Demands::default().contacts_max as u64, within 1..=1 << 28;
     }
 }
 

@@ -2,6 +2,7 @@
 //!
 //! **Invariants**: every format shows the same facts; a table says what it cannot see; nothing is shown that was not counted.
 
+mod coverage_by_zone;
 mod csv;
 mod inputs;
 mod json;
@@ -11,6 +12,7 @@ mod table;
 mod table_news;
 
 pub use self::csv::write_csv;
+pub use coverage_by_zone::{BytesView, CountsView, CoverageByZone, HourView, ZoneView};
 pub use inputs::Reading;
 pub use json::write_json;
 pub use news::News;

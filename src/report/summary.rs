@@ -5,7 +5,7 @@ use std::net::{IpAddr, Ipv6Addr};
 
 use serde::Serialize;
 
-use super::{News, Reading};
+use super::{CoverageByZone, News, Reading};
 use crate::aggregate::{
     ByteLedger, Conservation, Contacts, Exposure, ExposureKey, Exposures, Interval, Ledger,
     LedgerCounters, Traffic, VerdictReason,
@@ -56,6 +56,8 @@ pub struct Summary {
     pub encrypted_dns_hosts: u64,
     /// Flows and questions of such hosts that found no room to be counted.
     pub encrypted_dns_refused: u64,
+    /// What was watched, by zone and hour.
+    pub coverage_by_zone: CoverageByZone,
     /// What reading came to; set by whoever read.
     pub reading: Reading,
     /// What is new; set by whoever listened for it.
@@ -385,9 +387,10 @@ impl Summary {
         exposures.sort_by(|a, b| {
             (&a.site, a.host, &a.vendor, &a.product).cmp(&(&b.site, b.host, &b.vendor, &b.product))
         });
+        let mut outside = frames.outside_flows.clone();
+        outside.merge(&shards.tunnel_overhead);
         let mut bytes = ledger.bytes().clone();
-        bytes.merge(&frames.outside_flows);
-        bytes.merge(&shards.tunnel_overhead);
+        bytes.merge(&outside);
         Self {
             exposures,
             bytes,
@@ -405,6 +408,7 @@ impl Summary {
             answers_forgotten: ledger.memory().forgotten(),
             encrypted_dns_hosts: ledger.encrypted_dns().count(),
             encrypted_dns_refused: ledger.encrypted_dns().refused(),
+            coverage_by_zone: CoverageByZone::of(ledger, &outside, sites),
             reading: Reading::default(),
             news: News::default(),
         }

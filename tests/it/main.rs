@@ -42,3 +42,4 @@ mod tls_servers;
 mod truth;
 mod tunnels;
 mod verdicts;
+mod watched;

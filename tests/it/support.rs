@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
 
 use assert_cmd::Command;
-use avscope::aggregate::{Conservation, EventRef, Ledger, MemoryLimits};
+use avscope::aggregate::{Conservation, EventRef, Ledger, MemoryLimits, WatchLimits};
 use avscope::attribute::Ruleset;
 use avscope::capture::{CaptureFiles, PacketSource};
 use avscope::config::{self, Limits};
@@ -79,6 +79,7 @@ pub struct Way {
     pub limits: Limits,
     pub dns: DnsLimits,
     pub memory: MemoryLimits,
+    pub watch: WatchLimits,
     pub mirror: MirrorLimits,
     pub quic: QuicSettings,
 }
@@ -91,6 +92,7 @@ impl Default for Way {
             limits: Limits::default(),
             dns: DnsLimits::default(),
             memory: MemoryLimits::default(),
+            watch: WatchLimits::default(),
             mirror: MirrorLimits::default(),
             quic: QuicSettings::default(),
         }
@@ -133,6 +135,7 @@ pub fn settings(way: &Way) -> Settings {
     let settings = config::offline(Some(way.workers), way.batch_frames, limits, &[], rules);
     let mut settings = settings.unwrap();
     settings.ledger.memory = way.memory;
+    settings.ledger.watch = way.watch;
     Settings {
         dns: way.dns,
         mirror: way.mirror,
