@@ -12,6 +12,7 @@
 //! stages share, [`wire`] the cursor that all parsers read through, [`geo`] what is known about addresses. [`config`] and
 //! [`cli`] are the edge. `tests/architecture.rs` holds which module may import which.
 
+pub mod absence;
 pub mod aggregate;
 pub mod alert;
 pub mod attribute;

@@ -78,9 +78,17 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
             "report",
         ],
     ),
+    ("absence", &["model", "attribute", "flow", "aggregate"]),
     (
         "config",
-        &["aggregate", "alert", "flow", "attribute", "pipeline"],
+        &[
+            "absence",
+            "aggregate",
+            "alert",
+            "flow",
+            "attribute",
+            "pipeline",
+        ],
     ),
     (
         "cli",
@@ -89,6 +97,7 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
             "capture",
             "attribute",
             "geo",
+            "absence",
             "aggregate",
             "alert",
             "flow",

@@ -37,7 +37,7 @@ pub use tenancy::{Lease, LinkSeen, NameSeen, Tenancy, VlanSeen};
 const DNS_PORT: u16 = 53;
 
 /// An address at a site.
-type Place = (u16, Address);
+pub type Place = (u16, Address);
 
 /// What the registry counts.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

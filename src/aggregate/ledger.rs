@@ -11,14 +11,14 @@ use super::{
     ByteLedger, Carried, Counts, DnsData, DnsTransaction, EncryptedDnsHosts, EventRef, EventRun,
     Exposures, FlowOpened, FlowReported, FrameRef, Host, HostLimits, Hosts, Judgement,
     MemoryLimits, MessageObserved, Places, Resolved, ResolverMemory, Sighting, Traffic,
-    VerdictLimits, Weighed,
+    VerdictLimits, Watch, WatchLimits, Weighed,
 };
 use crate::attribute::{RuleMatch, Ruleset, ValidityDate};
 use crate::decode::Address;
 use crate::flow::{Endpoint, FlowEndReason, FlowId, FlowKey, HomeNetworks, ZoneTable};
 use crate::geo::{Countries, OperatorTable};
 use crate::model::{
-    AppProtocol, Confidence, DnsOutcome, EvidenceKind, HostFactKind, Locality, Timestamp,
+    AppProtocol, Confidence, DnsOutcome, EvidenceKind, HostFactKind, Locality, Purpose, Timestamp,
 };
 
 /// What the ledger counts beside bytes.
@@ -93,6 +93,8 @@ pub struct LedgerSettings {
     pub verdicts: VerdictLimits,
     /// How many hosts are known, and what it takes to say something of them.
     pub hosts: HostLimits,
+    /// Zones, hours and hosts that are told apart.
+    pub watch: WatchLimits,
 }
 
 /// Sums up ordered events.
@@ -114,6 +116,7 @@ pub struct Ledger {
     counters: LedgerCounters,
     judgement: Judgement,
     encrypted_dns: EncryptedDnsHosts,
+    watch: Watch,
 }
 
 /// What was known of a flow when it opened.
@@ -139,6 +142,8 @@ impl Ledger {
         settings: &LedgerSettings,
     ) -> Self {
         let exposures_max = settings.exposures_max;
+        let zones = Arc::clone(&settings.zones);
+        let watch = Watch::new(settings.watch, Arc::clone(&home), zones);
         Self {
             rules,
             countries,
@@ -155,6 +160,7 @@ impl Ledger {
             judgement: Judgement::default(),
             // A host with an exposure at least asks; and as many again is no size that a network has.
             encrypted_dns: EncryptedDnsHosts::new(exposures_max),
+            watch,
         }
     }
 
@@ -227,6 +233,11 @@ impl Ledger {
         &self.encrypted_dns
     }
 
+    /// What was watched, by zone and hour.
+    pub fn watch(&self) -> &Watch {
+        &self.watch
+    }
+
     /// The rules by which everything was judged.
     pub fn rules(&self) -> &Arc<Ruleset> {
         &self.rules
@@ -240,6 +251,7 @@ impl Ledger {
             .counters
             .flows_open_max
             .max(self.counters.flows_opened.saturating_sub(ended));
+        self.watch.opened(opened);
         // Only a host of ours that goes out can be exposed by what was learnt beside its flow.
         if opened.locality != Locality::Outbound || !self.home.contains(&opened.initiator.address) {
             return;
@@ -272,6 +284,10 @@ impl Ledger {
         self.judgement
             .add_own(run.facts(observed.facts), run, &self.rules);
         self.judgement.decide(None);
+        let place = (observed.key.scope(), observed.client.address);
+        if self.home.contains(&place.1) {
+            self.watch.observed(place, observed, run);
+        }
         let facts = run.facts(observed.facts);
         let via_proxy = is_for_a_proxy(observed, run);
         self.hosts.observed(observed, run, via_proxy, &self.home);
@@ -340,11 +356,15 @@ impl Ledger {
         self.judgement.add(asked, name, &self.rules);
         self.judgement.decide(None);
         self.remember(transaction, run);
-        if asks_for_dnscrypt(name, transaction.query_type)
-            && let Some(host) =
-                self.host(transaction.key, &transaction.client, transaction.first_seq)
-        {
-            self.encrypted_dns.seen(host);
+        if let Some(host) = self.host(transaction.key, &transaction.client, transaction.first_seq) {
+            let rule = transaction.rule.map(|found| self.rules.rule(found.rule));
+            let is_product = rule.is_some_and(|rule| rule.purpose != Purpose::Web);
+            self.watch.asked((host.0, host.1), transaction, is_product);
+            if asks_for_dnscrypt(name, transaction.query_type) {
+                self.encrypted_dns.seen(host);
+                self.watch
+                    .encrypted_dns((host.0, host.1), transaction.frame().time);
+            }
         }
         let Some(rule) = transaction.rule else { return };
         self.counters.facts_attributed[kind.index()] += 1;
@@ -439,6 +459,7 @@ impl Ledger {
             && let Some(host) = self.host(record.key, &record.initiator, record.first_seq)
         {
             self.encrypted_dns.seen(host);
+            self.watch.encrypted_dns((host.0, host.1), record.end);
         }
         let [from_initiator, from_responder] = record.since_last.bytes;
         let responder_is_home =
@@ -455,12 +476,12 @@ impl Ledger {
             packets: record.since_last.packets_total(),
         };
         let deciding = self.judgement.deciding().copied();
-        self.bytes.add(
-            record.locality,
-            self.judgement.coverage().unwrap_or(record.coverage),
-            deciding.map(|fact| fact.kind),
-            traffic,
-        );
+        let coverage = self.judgement.coverage().unwrap_or(record.coverage);
+        let evidence = deciding.map(|fact| fact.kind);
+        self.bytes.add(record.locality, coverage, evidence, traffic);
+        if record.locality == Locality::Outbound {
+            self.watch.reported(reported, coverage, traffic);
+        }
         if let Some(fact) = deciding
             && let Some(rule) = fact.rule
         {

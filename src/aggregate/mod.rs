@@ -19,6 +19,8 @@ mod rhythm;
 mod sighting;
 mod tls_seen;
 mod verdict;
+mod watch;
+mod zone_sums;
 
 pub use bytes::{ByteLedger, Traffic};
 pub use conservation::{Conservation, Equation};
@@ -31,8 +33,8 @@ pub use exposure::{Carried, Contacts, Exposure, ExposureKey, Exposures, Host, Pu
 pub use home_hint::{HomeHint, ProposedHome};
 pub use host_fact::{DhcpMessage, HostFact};
 pub use hosts::{
-    Clients, HopLimits, HostCounters, HostLimits, Hosts, Lease, LinkSeen, NameSeen, RelaySign,
-    RoleFound, Signs, Tenancy, VendorSign, VlanSeen,
+    Clients, HopLimits, HostCounters, HostLimits, Hosts, Lease, LinkSeen, NameSeen, Place,
+    RelaySign, RoleFound, Signs, Tenancy, VendorSign, VlanSeen,
 };
 pub use judgement::{Judgement, Weighed};
 pub use ledger::{Ledger, LedgerCounters, LedgerSettings};
@@ -41,3 +43,5 @@ pub use rhythm::{Interval, Rhythm};
 pub use sighting::{Counts, EvidenceSample, Places, Sighting};
 pub use tls_seen::{CertificateSeen, HelloSeen, ServerSeen, TlsSeen};
 pub use verdict::{VerdictLimits, VerdictReason};
+pub use watch::{HostWatch, SLOT_SECONDS, UNZONED, Watch, WatchKey, WatchLimits, WatchRow};
+pub use zone_sums::ZoneSums;

@@ -9,7 +9,9 @@ use std::net::{IpAddr, Ipv6Addr};
 
 use serde::{Deserialize, Serialize};
 
-use crate::aggregate::{DnsTransaction, EventRun, FlowReported, FrameRef, MessageObserved};
+use crate::aggregate::{
+    DnsTransaction, EventRef, EventRun, FlowReported, FrameRef, MessageObserved,
+};
 use crate::flow::{Endpoint, FlowId, FlowKey, ZoneTable};
 use crate::model::{EvidenceKind, Locality, Timestamp, closed_set, rfc3339};
 
@@ -140,6 +142,16 @@ impl CanaryWatch {
     /// All sightings, by token and kind.
     pub fn sightings(&self) -> impl Iterator<Item = &CanarySighting> {
         self.seen.values()
+    }
+
+    /// Takes an event, for who listens for nothing but canaries.
+    pub fn event(&mut self, event: EventRef<'_>, zones: &ZoneTable, sites: &[String]) {
+        match event {
+            EventRef::Observed(observed, run) => self.observed(observed, run, zones, sites),
+            EventRef::Dns(transaction, run) => self.asked(transaction, run, zones, sites),
+            EventRef::Reported(reported, _) => self.reported(reported),
+            EventRef::Opened(_) | EventRef::Host(..) => {}
+        }
     }
 
     /// A message of a flow.

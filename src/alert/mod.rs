@@ -15,7 +15,9 @@ mod state;
 mod uncovered;
 mod uploads;
 
-pub use canary::{CANARY_PREFIX, Canary, CanarySighting, CanaryStanding, TEST_TOKEN, TOKEN_CHARS};
+pub use canary::{
+    CANARY_PREFIX, Canary, CanarySighting, CanaryStanding, CanaryWatch, TEST_TOKEN, TOKEN_CHARS,
+};
 pub use engine::{AlertEngine, AlertSettings};
 pub use expected::{Expected, ExpectedZone, Silent};
 pub use state::{KnownExposure, State, StateError, StateKey};

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use super::error::RulesError;
 use super::facts::{
-    Certificate, Detectability, Engine, EngineLicence, EngineUse, Negative, Vendor,
+    Certificate, ContactInterval, Detectability, Engine, EngineLicence, EngineUse, Negative, Vendor,
 };
 use super::glob::{Glob, GlobSet};
 use super::matcher::{Duplicate, Matcher};
@@ -317,6 +317,13 @@ fn detectability(file: &SourceFile) -> Vec<Detectability> {
         visibility: fact.visibility,
         why: fact.why.clone(),
         contact: fact.contact.clone(),
+        interval: match (&fact.contact_seconds, &fact.contact_source) {
+            (Some(seconds), Some(source)) => Some(ContactInterval {
+                seconds: *seconds.get_ref(),
+                source: citation(file, source.get_ref()),
+            }),
+            _ => None,
+        },
         derived: fact.derived,
     });
     facts.collect()

@@ -107,8 +107,19 @@ pub struct Detectability {
     pub why: String,
     /// How often the product makes itself known, where a source says so.
     pub contact: Option<String>,
+    /// The same as a number.
+    pub interval: Option<ContactInterval>,
     /// Whether this was concluded from the rules of the file, and not stated by a source.
     pub derived: bool,
+}
+
+/// How long it takes until an installation, left as it comes, contacts its vendor again.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ContactInterval {
+    /// In seconds.
+    pub seconds: u32,
+    /// Citation.
+    pub source: String,
 }
 
 /// An organisation that certificates of the vendor's servers name.

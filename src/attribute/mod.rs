@@ -23,7 +23,9 @@ mod well_formed;
 
 pub use confidence::attributed_confidence;
 pub use error::RulesError;
-pub use facts::{Certificate, Detectability, Engine, EngineLicence, EngineUse, Negative, Vendor};
+pub use facts::{
+    Certificate, ContactInterval, Detectability, Engine, EngineLicence, EngineUse, Negative, Vendor,
+};
 pub use glob::{Glob, GlobProblem, fuzz_glob};
 pub use matcher::fuzz_matcher;
 pub use name_pattern::{NamePattern, PatternProblem};

@@ -304,6 +304,8 @@ pub(crate) struct DetectabilityTable {
     pub visibility: Visibility,
     pub why: String,
     pub contact: Option<String>,
+    pub contact_seconds: Option<Spanned<u32>>,
+    pub contact_source: Option<Spanned<String>>,
     #[serde(default)]
     pub derived: bool,
 }

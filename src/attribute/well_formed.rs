@@ -9,10 +9,14 @@ use super::glob::Glob;
 use super::name_pattern::NamePattern;
 use super::place::Place;
 use super::rule_file::{
-    FORMAT, Indicates, RelayTable, RuleTable, SampleKind, SampleTable, VendorFile, is_identifier,
+    DetectabilityTable, FORMAT, Indicates, RelayTable, RuleTable, SampleKind, SampleTable,
+    VendorFile, is_identifier,
 };
 use super::validity::{Validity, ValidityDate};
 use crate::model::{Confidence, Purpose};
+
+/// What is waited for between two contacts: within a minute all is one contact, and beyond a quarter of a year nobody watches.
+const CONTACT_SECONDS: std::ops::RangeInclusive<u32> = 60..=7_776_000;
 
 /// Checks one file by itself.
 pub(super) fn well_formed(file: &VendorFile, place: &Place<'_>) -> Result<(), RulesError> {
@@ -27,6 +31,9 @@ pub(super) fn well_formed(file: &VendorFile, place: &Place<'_>) -> Result<(), Ru
     for fact in &file.engine_licence {
         check_source(file, &fact.source, place)?;
         validity(fact.valid_from.as_ref(), fact.valid_until.as_ref(), place)?;
+    }
+    for fact in &file.detectability {
+        check_interval(file, fact, place)?;
     }
     for fact in &file.certificate {
         check_source(file, &fact.source, place)?;
@@ -44,6 +51,37 @@ pub(super) fn well_formed(file: &VendorFile, place: &Place<'_>) -> Result<(), Ru
         }
     }
     Ok(())
+}
+
+/// A number without a source is somebody's guess, and a source without a number an oversight.
+fn check_interval(
+    file: &VendorFile,
+    fact: &DetectabilityTable,
+    place: &Place<'_>,
+) -> Result<(), RulesError> {
+    let (seconds, source) = match (&fact.contact_seconds, &fact.contact_source) {
+        (None, None) => return Ok(()),
+        (Some(seconds), None) => {
+            let message = "contact_seconds needs a contact_source: a key of [sources]";
+            return Err(place.wrong(seconds, message.to_owned()));
+        }
+        (None, Some(source)) => {
+            let message = "contact_source without contact_seconds says nothing";
+            return Err(place.wrong(source, message.to_owned()));
+        }
+        (Some(seconds), Some(source)) => (seconds, source),
+    };
+    check_source(file, source, place)?;
+    if CONTACT_SECONDS.contains(seconds.get_ref()) {
+        return Ok(());
+    }
+    let message = format!(
+        "contact_seconds is {}: give {} to {}, a minute to a quarter of a year",
+        seconds.get_ref(),
+        CONTACT_SECONDS.start(),
+        CONTACT_SECONDS.end()
+    );
+    Err(place.wrong(seconds, message))
 }
 
 fn check_head(file: &VendorFile, place: &Place<'_>) -> Result<(), RulesError> {

@@ -336,7 +336,10 @@ impl Text<'_> {
         let contact = seen
             .contact
             .as_ref()
-            .map(|text| format!(" It {text}."))
+            .map(|text| match &seen.contact_source {
+                Some(source) => format!(" It {text} ({source})."),
+                None => format!(" It {text}."),
+            })
             .unwrap_or_default();
         let derived = if seen.derived {
             " (concluded from the rules)"

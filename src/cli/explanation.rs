@@ -140,6 +140,10 @@ pub struct Seen {
     pub why: String,
     /// How often it makes itself known.
     pub contact: Option<String>,
+    /// The same in seconds.
+    pub contact_seconds: Option<u32>,
+    /// Who says so.
+    pub contact_source: Option<String>,
     /// Whether this follows from the rules instead of a source.
     pub derived: bool,
 }

@@ -358,6 +358,8 @@ fn seen(fact: &Detectability) -> Seen {
         visibility: fact.visibility,
         why: fact.why.clone(),
         contact: fact.contact.clone(),
+        contact_seconds: fact.interval.as_ref().map(|interval| interval.seconds),
+        contact_source: (fact.interval.as_ref()).map(|interval| interval.source.clone()),
         derived: fact.derived,
     }
 }

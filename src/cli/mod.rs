@@ -3,8 +3,11 @@
 //! **Invariants**: results go to standard output, everything else to standard error; an error names the file, the offset or
 //! line, and the remedy; a reader that closes the pipe is success.
 
+pub mod absence;
 pub mod canary;
 pub mod config;
+pub mod detectability;
+pub mod engines;
 pub mod explain;
 pub mod extract;
 pub mod hosts;
@@ -12,6 +15,7 @@ pub mod names;
 pub mod replay;
 pub mod rules;
 
+mod absence_words;
 mod capture_args;
 mod explanation;
 mod knowledge;
@@ -28,6 +32,8 @@ pub const EXIT_OK: u8 = 0;
 pub const EXIT_ERROR: u8 = 1;
 /// The command line was not understood.
 pub const EXIT_USAGE: u8 = 2;
+/// What was asked about was found, where the command line wants to know by the exit code.
+pub const EXIT_FOUND: u8 = 3;
 /// Part of the input could not be read: damaged, cut, or missing. What could be read was processed and shown.
 pub const EXIT_INPUT_INCOMPLETE: u8 = 4;
 
@@ -39,7 +45,7 @@ pub const EXIT_INPUT_INCOMPLETE: u8 = 4;
     after_help = "Examples:\n  avscope replay office.pcap\n  avscope replay --format json --home-net 203.0.113.0/24 a.pcap b.pcapng\n  \
     avscope names office.pcap --format table\n  avscope explain kav8.zonealarm.com\n\n\
     Exit codes:\n  0  done\n  1  failed, or a check found something\n  2  the command line was not understood\n  \
-    4  part of the input could not be read; the rest was processed and shown\n  5  an input was cut while it was read\n\n\
+    3  found, where --exit-code asks for it\n  4  part of the input could not be read; the rest was processed and shown\n  5  an input was cut while it was read\n\n\
     avscope only reads: it sends nothing to the network and looks nothing up."
 )]
 pub struct Cli {
@@ -63,6 +69,12 @@ pub enum Command {
     Explain(explain::ExplainArgs),
     /// Prove that the sensor sees a zone: a name that a host there speaks once.
     Canary(canary::CanaryArgs),
+    /// Say whether it means anything that a vendor, an engine or a product was not seen.
+    Absence(absence::AbsenceArgs),
+    /// List whose engine works inside whose product.
+    Engines(engines::EnginesArgs),
+    /// Say what can be seen of vendors, products and engines.
+    Detectability(detectability::DetectabilityArgs),
     /// Check, list and test the rules.
     Rules(rules::RulesArgs),
     /// Check a configuration file, or show what holds and why.
@@ -90,6 +102,9 @@ pub fn run() -> ExitCode {
         Command::Extract(args) => extract::run(args),
         Command::Explain(args) => explain::run(args, &mut std::io::stdout().lock()),
         Command::Canary(args) => canary::run(args, &mut std::io::stdout().lock()),
+        Command::Absence(args) => absence::run(args),
+        Command::Engines(args) => engines::run(args, &mut std::io::stdout().lock()),
+        Command::Detectability(args) => detectability::run(args, &mut std::io::stdout().lock()),
         Command::Rules(args) => rules::run(args, &mut std::io::stdout().lock()),
         Command::Config(args) => config::run(args, &mut std::io::stdout().lock()),
     };

@@ -94,10 +94,7 @@ pub fn run(args: &RulesArgs, out: &mut dyn Write) -> anyhow::Result<ExitCode> {
             rules,
             config,
         } => {
-            let ruleset = match folder(rules.as_deref(), config.as_deref())? {
-                Some(folder) => Ruleset::with_directory(&folder)?,
-                None => Ruleset::builtin()?,
-            };
+            let ruleset = ruleset(rules.as_deref(), config.as_deref())?;
             list(&ruleset, vendor.as_deref(), *format, out)
         }
         RulesCommand::Test { rules, config } => {
@@ -123,6 +120,14 @@ fn folder(named: Option<&Path>, config: Option<&Path>) -> anyhow::Result<Option<
     let configuration = load(config)?;
     let folder = named.or(configuration.rules.dir.path());
     Ok(folder.map(Path::to_owned))
+}
+
+/// The built-in rules, with those of a folder where one is named.
+pub(super) fn ruleset(named: Option<&Path>, config: Option<&Path>) -> anyhow::Result<Ruleset> {
+    Ok(match folder(named, config)? {
+        Some(folder) => Ruleset::with_directory(&folder)?,
+        None => Ruleset::builtin()?,
+    })
 }
 
 fn check(paths: &[PathBuf], out: &mut dyn Write) -> anyhow::Result<ExitCode> {

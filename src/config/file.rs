@@ -15,11 +15,11 @@ use super::sections::{
     HomeSection, HostsSection, InputSection, LimitsSection, MirrorSection, OutputSection,
     QuicSection, RawAlerts, RawCanary, RawDns, RawExposures, RawFragments, RawGeoip, RawHome,
     RawHosts, RawInput, RawLimits, RawMirror, RawOutput, RawQuic, RawRules, RawState, RawTimeouts,
-    RawTls, RulesSection, StateSection, TimeoutsSection, TlsSection,
+    RawTls, RawWatch, RulesSection, StateSection, TimeoutsSection, TlsSection, WatchSection,
 };
 use super::zones::{NAMED_MAX, Site, Zone, name_is_one, zones};
 use super::{ConfigError, OFFLINE_HASH_SEED, default_workers};
-use crate::aggregate::{LedgerSettings, MemoryLimits, VerdictLimits};
+use crate::aggregate::{LedgerSettings, MemoryLimits, VerdictLimits, WatchLimits};
 use crate::alert::{AlertSettings, Expected, UploadLimits};
 use crate::attribute::Ruleset;
 use crate::flow::{
@@ -64,6 +64,8 @@ pub struct Configuration {
     pub tls: TlsSection,
     /// How many hosts are known, and what it takes to say something of them.
     pub hosts: HostsSection,
+    /// What was watched, and when that means something.
+    pub watch: WatchSection,
     /// What names mean.
     pub rules: RulesSection,
     /// Countries of addresses.
@@ -94,6 +96,7 @@ struct Content {
     quic: RawQuic,
     tls: RawTls,
     hosts: RawHosts,
+    watch: RawWatch,
     rules: RawRules,
     geoip: RawGeoip,
     output: RawOutput,
@@ -183,6 +186,7 @@ impl Configuration {
         configuration.quic.overlay(content.quic, &place);
         configuration.tls.overlay(content.tls, &place);
         configuration.hosts.overlay(content.hosts, &place);
+        configuration.watch.overlay(content.watch, &place);
         configuration.rules.overlay(content.rules, &place);
         configuration.geoip.overlay(content.geoip, &place);
         configuration.output.overlay(content.output, &place);
@@ -235,6 +239,7 @@ impl Configuration {
         self.quic.entries(&mut entries);
         self.tls.entries(&mut entries);
         self.hosts.entries(&mut entries);
+        self.watch.entries(&mut entries);
         self.rules.entries(&mut entries);
         self.geoip.entries(&mut entries);
         self.output.entries(&mut entries);
@@ -418,6 +423,10 @@ impl Configuration {
                 occasions_min: self.exposures.occasions_min.value as u32,
             },
             hosts: self.hosts.limits(),
+            watch: WatchLimits {
+                hours_max: self.watch.hours_max.value as usize,
+                hosts_max: self.watch.hosts_max.value as usize,
+            },
         })
     }
 
@@ -444,6 +453,7 @@ impl Configuration {
         self.quic.check()?;
         self.tls.check()?;
         self.hosts.check()?;
+        self.watch.check()?;
         self.rules.check()?;
         self.geoip.check()?;
         self.output.check()?;

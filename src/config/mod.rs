@@ -15,7 +15,7 @@ pub use section::{Entry, Origin, Sourced};
 pub use sections::{
     AlertsSection, CanarySection, DnsSection, ExposuresSection, FragmentsSection, GeoipSection,
     HomeSection, HostsSection, InputSection, LimitsSection, MirrorSection, OutputSection,
-    QuicSection, RulesSection, StateSection, TimeoutsSection, TlsSection,
+    QuicSection, RulesSection, StateSection, TimeoutsSection, TlsSection, WatchSection,
 };
 pub use zones::{Site, Zone};
 
@@ -114,6 +114,12 @@ pub enum ConfigError {
         what: &'static str,
         /// The name.
         name: String,
+    },
+    /// A zone that is called as what is in none.
+    #[error("{origin}: \"unzoned\" is what lies in no zone; call the zone something else")]
+    ZoneReserved {
+        /// Where it was given.
+        origin: Origin,
     },
     /// Nothing in a zone, or too much.
     #[error("{origin}: zone {zone} has {networks} networks: give 1 to {most}")]

@@ -6,7 +6,8 @@ use std::time::Duration;
 
 use super::Limits;
 use super::section::section;
-use crate::aggregate::{HostLimits, MemoryLimits, VerdictLimits};
+use crate::absence::Demands;
+use crate::aggregate::{HostLimits, MemoryLimits, VerdictLimits, WatchLimits};
 use crate::alert::{AlertSettings, UploadLimits};
 use crate::flow::{FragmentLimits, HomeNetworks, Timeouts};
 use crate::pipeline::{DnsLimits, MirrorLimits, QuicSettings, SHARDS, TlsLimits};
@@ -253,6 +254,30 @@ impl HostsSection {
             nat_sightings_min: small(self.nat_sightings_min.value),
             nat_vendors_min: self.nat_vendors_min.value as usize,
         }
+    }
+}
+
+section! {
+    /// What was watched, and when it means something that nothing was seen. [`WatchLimits`] and [`Demands`] have the reasons.
+    pub struct WatchSection, RawWatch, "watch" {
+        /// Pairs of a zone and an hour that are told apart.
+        hours_max: u64 = WatchLimits::default().hours_max as u64, within 1..=1 << 22;
+        /// Hosts whose activity is followed.
+        hosts_max: u64 = WatchLimits::default().hosts_max as u64, within 1..=1 << 24;
+        /// Hours for which a zone must have been watched.
+        absence_hours_min: u64 = Demands::default().hours_min, within 1..=8760;
+        /// Contact intervals that hosts must have been watched for.
+        absence_intervals_min: u64 = Demands::default().intervals_min, within 1..=1000;
+        /// Intervals between contacts that must have been measured.
+        absence_measured_min: u64 = Demands::default().measured_min, within 2..=10_000;
+        /// The chance of a miss, in percent, up to which something would have been seen.
+        absence_miss_percent_max: u64 = Demands::default().miss_percent_max, within 1..=50;
+        /// What may be missing for one cause, in percent.
+        absence_cause_percent_max: u64 = Demands::default().cause_percent_max, within 1..=100;
+        /// What must be visible of outbound flows, in percent.
+        absence_visible_percent_min: u64 = Demands::default().visible_percent_min, within 1..=100;
+        /// Times of contacts that are kept.
+        absence_contacts_max: u64 = Demands::default().contacts_max as u64, within 1..=1 << 28;
     }
 }
 

@@ -4,6 +4,7 @@ use ipnet::IpNet;
 
 use super::section::Origin;
 use super::{ConfigError, Sourced};
+use crate::aggregate::UNZONED;
 
 /// Labels of outputs are made of zones and sites: what is many more is a mistake.
 pub(super) const NAMED_MAX: usize = 256;
@@ -44,6 +45,11 @@ pub(super) fn zones(
     let mut zones: Vec<Zone> = Vec::new();
     for (name, texts) in written {
         name_is_one("zone", &name, &texts.origin)?;
+        if name == UNZONED {
+            return Err(ConfigError::ZoneReserved {
+                origin: texts.origin,
+            });
+        }
         let mut networks = Vec::new();
         if texts.value.is_empty() || texts.value.len() > NETWORKS_MAX {
             return Err(ConfigError::ZoneSize {

@@ -349,6 +349,11 @@ pub const CATALOGUE: &[Definition] = &[
         "Exposures listed, one per host, vendor, product and engine, by what they indicate (docs/VERDICTS.md); attempted: no answer of the vendor's side was seen.",
     ),
     counter(
+        "avscope_watch_refused_total",
+        &["kind"],
+        "Hours of zones folded together for lack of room, active hosts that found no room to be followed, and activity of hosts that came too late to be told from what was counted.",
+    ),
+    counter(
         "avscope_exposures_refused_total",
         &[],
         "Sightings that found no room among the exposures.",

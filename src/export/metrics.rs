@@ -447,6 +447,14 @@ fn exposures(summary: &Summary, rules: &Ruleset, samples: &mut Samples) {
         }
         samples.add("avscope_vendor_hosts", &[&vendor.id], 0);
     }
+    let watched = &summary.coverage_by_zone;
+    for (kind, count) in [
+        ("hours_folded", watched.folded_hours),
+        ("hosts", watched.hosts_refused),
+        ("late", watched.late),
+    ] {
+        samples.add("avscope_watch_refused_total", &[kind], count);
+    }
     samples.add(
         "avscope_exposures_refused_total",
         &[],

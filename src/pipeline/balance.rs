@@ -4,7 +4,7 @@
 //! stage counts alone (frames by outcome, bytes outside flows) is compared within it.
 
 use super::Outcome;
-use crate::aggregate::{Conservation, Equation, Ledger};
+use crate::aggregate::{Conservation, Equation, Ledger, Traffic};
 use crate::capture::FileReport;
 use crate::decode::{NotIp, Undecodable};
 use crate::flow::{DatagramCounters, DatagramOutcome, FlowEndReason};
@@ -107,8 +107,41 @@ pub fn conservation(outcome: &Outcome, ledger: &Ledger, inputs: &[FileReport]) -
                 .collect(),
         },
     ];
+    equations.extend(by_zone(ledger));
     equations.extend(datagrams(&frames.datagrams));
     Conservation { equations }
+}
+
+/// Zones and hours together are all that left the home networks in flows, bucket by bucket.
+fn by_zone(ledger: &Ledger) -> [Equation; 3] {
+    let (bytes, watched) = (ledger.bytes(), ledger.watch().total());
+    let buckets = |of: fn(Traffic) -> u64| {
+        Coverage::ALL
+            .iter()
+            .map(|bucket| (bucket.as_str(), of(watched.cell(*bucket))))
+            .collect()
+    };
+    // Two buckets that are mistaken for each other would leave the sums as they are.
+    let differing = Coverage::ALL
+        .iter()
+        .filter(|bucket| watched.cell(**bucket) != bytes.cell(Locality::Outbound, **bucket));
+    [
+        Equation {
+            what: "bytes outbound, by zone and hour",
+            total: bytes.total(Locality::Outbound).bytes(),
+            parts: buckets(|traffic| traffic.bytes()),
+        },
+        Equation {
+            what: "flows outbound, by zone and hour",
+            total: ledger.counters().flows_by_locality[Locality::Outbound.index()],
+            parts: buckets(|traffic| traffic.flows),
+        },
+        Equation {
+            what: "buckets that differ by zone and hour",
+            total: 0,
+            parts: differing.map(|bucket| (bucket.as_str(), 1)).collect(),
+        },
+    ]
 }
 
 /// What is around packets and fragments in tunnels runs where they run, once.

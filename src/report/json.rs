@@ -8,8 +8,7 @@ use serde::Serialize;
 use super::hosts::HostView;
 use super::hosts_seen::{Apart, HostsSeen};
 use super::inputs::{self, Beside, HomeNetHint, Input};
-use super::{ExposureView, News, Summary};
-use crate::aggregate::Traffic;
+use super::{BytesView as Bytes, CoverageByZone, ExposureView, News, Summary};
 use crate::alert::{Alert, CanarySighting, ExpectedZone, Suggestion};
 use crate::decode::{NotIp, TunnelKind, Undecodable};
 use crate::flow::{DatagramCounters, DatagramOutcome, FlowEndReason};
@@ -43,6 +42,7 @@ struct Document<'a> {
     outbound_attributed_by: BTreeMap<&'static str, Bytes>,
     home_home: Account,
     transit: Account,
+    coverage_by_zone: &'a CoverageByZone,
     frames: Frames,
     mirror: Mirror,
     flows: Flows,
@@ -80,18 +80,6 @@ impl<'a> NewsOut<'a> {
             state_forgotten: news.state_forgotten,
         }
     }
-}
-
-#[derive(Serialize)]
-#[allow(
-    clippy::struct_field_names,
-    reason = "field names are those of the output"
-)]
-struct Bytes {
-    flows: u64,
-    packets: u64,
-    bytes_out: u64,
-    bytes_in: u64,
 }
 
 #[derive(Serialize)]
@@ -265,8 +253,8 @@ fn tls_servers(summary: &Summary) -> TlsServers {
 fn document(summary: &Summary) -> Document<'_> {
     let attributed_by = EvidenceKind::ALL
         .iter()
-        .map(|kind| (kind.as_str(), bytes(summary.bytes.attributed_by(*kind))))
-        .filter(|(_, bytes)| bytes.packets > 0)
+        .map(|kind| (kind.as_str(), summary.bytes.attributed_by(*kind).into()))
+        .filter(|(_, bytes): &(_, Bytes)| bytes.packets > 0)
         .collect();
     Document {
         schema_version: SCHEMA_VERSION,
@@ -289,6 +277,7 @@ fn document(summary: &Summary) -> Document<'_> {
         outbound_attributed_by: attributed_by,
         home_home: account(summary, Locality::HomeHome),
         transit: account(summary, Locality::Transit),
+        coverage_by_zone: &summary.coverage_by_zone,
         frames: frames(summary),
         mirror: mirror(summary),
         flows: flows(summary),
@@ -455,25 +444,18 @@ fn flows(summary: &Summary) -> Flows {
 
 fn account(summary: &Summary, locality: Locality) -> Account {
     Account {
-        total: bytes(summary.bytes.total(locality)),
+        total: summary.bytes.total(locality).into(),
         by_coverage: Coverage::ALL
             .iter()
             .map(|coverage| {
                 (
                     coverage.as_str(),
-                    bytes(summary.bytes.cell(locality, *coverage)),
+                    summary.bytes.cell(locality, *coverage).into(),
                 )
             })
-            .filter(|(_, bytes)| bytes.packets > 0 || bytes.bytes_out + bytes.bytes_in > 0)
+            .filter(|(_, bytes): &(_, Bytes)| {
+                bytes.packets > 0 || bytes.bytes_out + bytes.bytes_in > 0
+            })
             .collect(),
-    }
-}
-
-fn bytes(traffic: Traffic) -> Bytes {
-    Bytes {
-        flows: traffic.flows,
-        packets: traffic.packets,
-        bytes_out: traffic.bytes_out,
-        bytes_in: traffic.bytes_in,
     }
 }

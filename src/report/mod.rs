@@ -2,6 +2,7 @@
 //!
 //! **Invariants**: every format shows the same facts; a table says what it cannot see; nothing is shown that was not counted.
 
+mod coverage_by_zone;
 mod csv;
 mod hosts;
 mod hosts_seen;
@@ -13,6 +14,7 @@ mod table;
 mod table_news;
 
 pub use self::csv::write_csv;
+pub use coverage_by_zone::{BytesView, CountsView, CoverageByZone, HourView, ZoneView};
 pub use hosts::{Describer, HostView, LeaseView, NameView, RoleView, VlanView, Who};
 pub use hosts_seen::{Apart, HostsSeen};
 pub use inputs::Reading;

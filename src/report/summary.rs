@@ -7,7 +7,7 @@ use serde::Serialize;
 
 use super::hosts::{Describer, HostView, Who};
 use super::hosts_seen::{Apart, HostsSeen};
-use super::{News, Reading};
+use super::{CoverageByZone, News, Reading};
 use crate::aggregate::{
     ByteLedger, Conservation, Contacts, Exposure, ExposureKey, Exposures, Interval, Ledger,
     LedgerCounters, Traffic, VerdictReason,
@@ -62,6 +62,8 @@ pub struct Summary {
     pub hosts: Vec<HostView>,
     /// Home hosts that were seen.
     pub hosts_seen: HostsSeen,
+    /// What was watched, by zone and hour.
+    pub coverage_by_zone: CoverageByZone,
     /// What reading came to; set by whoever read.
     pub reading: Reading,
     /// What is new; set by whoever listened for it.
@@ -439,9 +441,10 @@ impl Summary {
             let of = |view: &ExposureView| (view.host, view.who.tenancy);
             (&a.site, of(a), &a.vendor, &a.product).cmp(&(&b.site, of(b), &b.vendor, &b.product))
         });
+        let mut outside = frames.outside_flows.clone();
+        outside.merge(&shards.tunnel_overhead);
         let mut bytes = ledger.bytes().clone();
-        bytes.merge(&frames.outside_flows);
-        bytes.merge(&shards.tunnel_overhead);
+        bytes.merge(&outside);
         Self {
             exposures,
             bytes,
@@ -461,6 +464,7 @@ impl Summary {
             encrypted_dns_refused: ledger.encrypted_dns().refused(),
             hosts,
             hosts_seen: HostsSeen::of(ledger),
+            coverage_by_zone: CoverageByZone::of(ledger, &outside, sites),
             reading: Reading::default(),
             news: News::default(),
         }

@@ -55,6 +55,7 @@ pub fn write_table(summary: &Summary, style: Style, out: &mut dyn Write) -> std:
         "Where the outbound bytes went, and what could not be seen",
     )?;
     coverage(summary, style, out)?;
+    zones(summary, style, out)?;
     heading(out, style, "Does it add up")?;
     for equation in &summary.conservation.equations {
         writeln!(
@@ -425,6 +426,82 @@ fn beside(summary: &Summary, out: &mut dyn Write) -> std::io::Result<()> {
         transit.flows
     )?;
     encrypted_dns(summary, out)
+}
+
+/// What was watched where: the ground on which it stands that something was not seen.
+fn zones(summary: &Summary, style: Style, out: &mut dyn Write) -> std::io::Result<()> {
+    let watched = &summary.coverage_by_zone;
+    if watched.zones.is_empty() {
+        return Ok(());
+    }
+    heading(out, style, "What was watched, by zone")?;
+    let mut table = new_table(
+        style,
+        &[
+            "zone",
+            "attributed or named",
+            "one way",
+            "encrypted DNS",
+            "with a name",
+            "host-hours",
+            "never named",
+            "hosts",
+            "silent hours",
+            "hours watched",
+        ],
+    );
+    for zone in &watched.zones {
+        let counts = &zone.counts;
+        let named: u64 = [Coverage::Attributed, Coverage::NamedNotSecurity]
+            .iter()
+            .filter_map(|bucket| counts.by_coverage.get(bucket.as_str()))
+            .map(|bytes| bytes.bytes_out + bytes.bytes_in)
+            .sum();
+        let site = zone.site.iter().map(|site| format!(" at {site}"));
+        let cells = [
+            format!("{}{}", zone.zone, site.collect::<String>()),
+            share(named, counts.total.bytes_out + counts.total.bytes_in),
+            share(
+                counts.tcp_one_way,
+                counts.tcp_one_way.saturating_add(counts.tcp_two_way),
+            ),
+            share(counts.host_hours_encrypted_dns, counts.host_hours),
+            share(counts.host_hours_named, counts.host_hours),
+            counts.host_hours.to_string(),
+            zone.hosts_never_named.to_string(),
+            zone.hosts.to_string(),
+            zone.silent_hours.to_string(),
+            format!(
+                "{:.1} of {}",
+                zone.minutes_watched as f64 / 60.0,
+                zone.hours
+            ),
+        ];
+        let right = |(at, text)| {
+            let cell = Cell::new(text);
+            if at == 0 {
+                cell
+            } else {
+                cell.set_alignment(CellAlignment::Right)
+            }
+        };
+        table.add_row(cells.into_iter().enumerate().map(right));
+    }
+    writeln!(out, "{table}")?;
+    if watched.folded_hours > 0 {
+        writeln!(
+            out,
+            "  {} hours of zones beyond the room for them are not in this table; raise watch.hours_max.",
+            watched.folded_hours
+        )?;
+    }
+    if watched.hosts_refused > 0 {
+        writeln!(
+            out,
+            "  WARNING: there are more active hosts than are followed; raise watch.hosts_max."
+        )?;
+    }
+    Ok(())
 }
 
 /// Who cannot be said never to have asked for a vendor.

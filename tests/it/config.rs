@@ -229,6 +229,7 @@ fn zones_lie_in_home_networks_and_share_no_network() {
         .map(|n| format!("z{n} = [\"10.0.{}.{}\"]", n / 256, n % 256))
         .collect::<Vec<_>>()
         .join("\n");
+    assert!(refused("[zones]\nunzoned = [\"10.0.0.0/8\"]").contains("lies in no zone"));
     assert!(refused(&format!("[zones]\n{many}")).contains("257 zones: at most 256"));
 }
 

@@ -7,6 +7,8 @@
     reason = "a test fails by panicking, and says on standard output what it skips and shows"
 )]
 
+mod absence;
+mod absence_chance;
 mod alerts;
 mod canary;
 mod captures;
@@ -43,3 +45,4 @@ mod tls_servers;
 mod truth;
 mod tunnels;
 mod verdicts;
+mod watched;

@@ -352,7 +352,9 @@ fn written() -> &'static Written {
         replay(&[&demo], &nowhere, &mut written);
         let folder = tempfile::tempdir().unwrap();
         let zones = folder.path().join("zones.toml");
-        std::fs::write(&zones, "[zones]\nstaff = [\"192.168.10.16/28\"]\n").unwrap();
+        // Room for one hour of one zone: the others are folded together.
+        let config = "[zones]\nstaff = [\"192.168.10.16/28\"]\n[watch]\nhours_max = 1\n";
+        std::fs::write(&zones, config).unwrap();
         let by_zone = ["--config", zones.to_str().unwrap()];
         replay(&[&demo], &by_zone, &mut written);
         hosts(

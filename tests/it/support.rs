@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
 
 use assert_cmd::Command;
-use avscope::aggregate::{Conservation, EventRef, HostLimits, Ledger, MemoryLimits};
+use avscope::aggregate::{Conservation, EventRef, HostLimits, Ledger, MemoryLimits, WatchLimits};
 use avscope::attribute::Ruleset;
 use avscope::capture::{CaptureFiles, PacketSource};
 use avscope::config::{self, Limits};
@@ -80,6 +80,7 @@ pub struct Way {
     pub dns: DnsLimits,
     pub memory: MemoryLimits,
     pub hosts: HostLimits,
+    pub watch: WatchLimits,
     pub mirror: MirrorLimits,
     pub quic: QuicSettings,
 }
@@ -93,6 +94,7 @@ impl Default for Way {
             dns: DnsLimits::default(),
             memory: MemoryLimits::default(),
             hosts: HostLimits::default(),
+            watch: WatchLimits::default(),
             mirror: MirrorLimits::default(),
             quic: QuicSettings::default(),
         }
@@ -136,6 +138,7 @@ pub fn settings(way: &Way) -> Settings {
     let mut settings = settings.unwrap();
     settings.ledger.memory = way.memory;
     settings.ledger.hosts = way.hosts;
+    settings.ledger.watch = way.watch;
     Settings {
         dns: way.dns,
         mirror: way.mirror,
