@@ -2,7 +2,9 @@
 
 CARGO ?= cargo
 # What tests and checks use beside Rust, gcc and make, by their names in apt.
-APT_TEST := tshark mmdb-bin prometheus
+APT_TEST := tshark mmdb-bin prometheus python3 bind9-utils openssl
+# And from PyPI: what reads and checks the formats of others.
+PIP_TEST := pymisp stix2-validator
 # What recording the captures anew uses on top of it.
 APT_CAPTURES := tcpdump iproute2 curl openssl python3 bind9 bind9-dnsutils dnsmasq-base tinyproxy-bin microsocks \
 	nghttp2-client nghttp2-server samba-common-bin udhcpc isc-dhcp-client
@@ -45,6 +47,7 @@ check: deps
 
 deps:
 	@.ci/deps $(APT_TEST)
+	@python3 -c 'import pymisp, stix2validator' 2>/dev/null || { echo "installing from PyPI: $(PIP_TEST)"; python3 -m pip install --quiet $(PIP_TEST) || echo "not installed; tests that need it are SKIPPED"; }
 
 deps-captures:
 	@.ci/deps $(APT_CAPTURES)

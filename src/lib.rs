@@ -20,6 +20,7 @@ pub mod capture;
 pub mod cli;
 pub mod config;
 pub mod decode;
+pub mod exchange;
 pub mod export;
 pub mod flow;
 pub mod geo;

@@ -19,6 +19,7 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     ("protocol", &["model", "wire"]),
     ("observe", &["model", "decode", "flow", "protocol"]),
     ("attribute", &["model"]),
+    ("exchange", &["model", "attribute"]),
     ("geo", &["model"]),
     (
         "aggregate",
@@ -96,6 +97,7 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
             "model",
             "capture",
             "attribute",
+            "exchange",
             "geo",
             "absence",
             "aggregate",

@@ -99,6 +99,17 @@ impl Glob {
         Ok(glob)
     }
 
+    /// The texts between its stars, from first to last: one more than there are stars.
+    pub fn parts(&self) -> &[Vec<u8>] {
+        &self.parts
+    }
+
+    /// Whether every text that the other means is meant by this one, as far as the stars of this one take those of the other.
+    pub fn covers(&self, other: &Self) -> bool {
+        // A control character stands in no glob: only a star of this one can take it.
+        Compiled::new(0, self).means(&other.parts.join(&b"\x01"[..]))
+    }
+
     /// Bytes besides stars.
     fn literal_length(&self) -> usize {
         self.parts.iter().map(Vec::len).sum()

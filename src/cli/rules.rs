@@ -1,4 +1,6 @@
-//! `avscope rules` in: a check, a list or a test of rule files out, with an exit code.
+//! `avscope rules` in: a check, a list or a test of rule files out, with an exit code; and the way of rules to others.
+
+mod export;
 
 use std::io::Write;
 use std::path::{Path, PathBuf};
@@ -10,7 +12,9 @@ use comfy_table::{ContentArrangement, Table, presets};
 
 use super::capture_args::load;
 use crate::attribute::check::{Report, check_files, test_files};
-use crate::attribute::{Engine, PatternKind, Rule, RuleFiles, Ruleset, SourceFile, ValidityDate};
+use crate::attribute::{
+    Engine, PatternKind, Rule, RuleFiles, Ruleset, SourceFile, ValidityDate, VendorId,
+};
 
 /// Check, list and test the rules that attribute names to vendors.
 #[derive(Debug, Args)]
@@ -70,6 +74,8 @@ pub enum RulesCommand {
         #[arg(long, value_name = "FILE")]
         config: Option<PathBuf>,
     },
+    /// Write the rules for Suricata, Zeek, MISP, resolvers, or as a table.
+    Export(export::ExportArgs),
 }
 
 /// How `rules list` writes.
@@ -87,6 +93,7 @@ const UNUSABLE: u8 = 2;
 /// Runs `avscope rules`; what it finds goes to `out`.
 pub fn run(args: &RulesArgs, out: &mut dyn Write) -> anyhow::Result<ExitCode> {
     match &args.command {
+        RulesCommand::Export(args) => export::run(args, out),
         RulesCommand::Check { paths } => check(paths, out),
         RulesCommand::List {
             vendor,
@@ -217,18 +224,7 @@ fn list(
     format: ListFormat,
     out: &mut dyn Write,
 ) -> anyhow::Result<ExitCode> {
-    let wanted = vendor
-        .map(|id| {
-            ruleset
-                .vendor_by_id(id)
-                .map(|vendor| vendor.number)
-                .with_context(|| {
-                    let known: Vec<&str> =
-                        ruleset.vendors().map(|vendor| vendor.id.as_str()).collect();
-                    format!("no vendor {id:?}; known: {}", known.join(", "))
-                })
-        })
-        .transpose()?;
+    let wanted = vendor.map(|id| vendor_number(ruleset, id)).transpose()?;
     let rules = ruleset
         .rules()
         .filter(|rule| wanted.is_none_or(|wanted| rule.vendor == wanted));
@@ -272,6 +268,15 @@ fn list(
         }
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// The vendor of this id; the error lists those that are known.
+fn vendor_number(ruleset: &Ruleset, id: &str) -> anyhow::Result<VendorId> {
+    let found = ruleset.vendor_by_id(id).map(|vendor| vendor.number);
+    found.with_context(|| {
+        let known: Vec<&str> = ruleset.vendors().map(|vendor| vendor.id.as_str()).collect();
+        format!("no vendor {id:?}; known: {}", known.join(", "))
+    })
 }
 
 /// The first patterns, and how many more there are.

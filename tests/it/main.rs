@@ -18,6 +18,7 @@ mod corpus;
 mod dates;
 mod deliveries;
 mod determinism;
+mod exchange;
 mod explain;
 mod extract;
 mod frames;
