@@ -1,6 +1,8 @@
 //! `avscope rules` in: a check, a list or a test of rule files out, with an exit code; and the way of rules to others.
 
+mod bundle;
 mod export;
+mod import;
 
 use std::io::Write;
 use std::path::{Path, PathBuf};
@@ -76,6 +78,14 @@ pub enum RulesCommand {
     },
     /// Write the rules for Suricata, Zeek, MISP, resolvers, or as a table.
     Export(export::ExportArgs),
+    /// Read a list of others into a rule file of your own; shows what would happen, and does it with --write.
+    Import(import::ImportArgs),
+    /// Make a pair of keys for bundles.
+    Keygen(bundle::KeygenArgs),
+    /// Sign the rules into one file that sensors without a network can install.
+    Bundle(bundle::BundleArgs),
+    /// Install a bundle, or go back to the one before.
+    Install(bundle::InstallArgs),
 }
 
 /// How `rules list` writes.
@@ -94,6 +104,10 @@ const UNUSABLE: u8 = 2;
 pub fn run(args: &RulesArgs, out: &mut dyn Write) -> anyhow::Result<ExitCode> {
     match &args.command {
         RulesCommand::Export(args) => export::run(args, out),
+        RulesCommand::Import(args) => import::run(args, out),
+        RulesCommand::Keygen(args) => bundle::keygen(args, out),
+        RulesCommand::Bundle(args) => bundle::bundle(args, out),
+        RulesCommand::Install(args) => bundle::install(args, out),
         RulesCommand::Check { paths } => check(paths, out),
         RulesCommand::List {
             vendor,

@@ -53,7 +53,9 @@ pub fn write(selected: &Selected<'_>) -> Result<(String, LeftOut), csv::Error> {
         table.write_record(row(item))?;
         left_out.written += 1;
     }
-    let bytes = table.into_inner().map_err(|error| error.into_error())?;
+    let bytes = table
+        .into_inner()
+        .map_err(csv::IntoInnerError::into_error)?;
     Ok((String::from_utf8_lossy(&bytes).into_owned(), left_out))
 }
 

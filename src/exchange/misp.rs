@@ -4,12 +4,17 @@
 //! wildcards: they are `pattern-in-traffic`, and the tag `avscope:kind` says what is compared with them.
 //! No attribute is marked for detection (`to_ids`): a contact is no attack.
 
+use std::fmt::Write as _;
+
 use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
 
 use super::csv::kind_word;
 use super::{Item, LeftOut, Selected};
 use crate::attribute::{Glob, PatternKind, ValidityDate};
+
+/// Characters of a tag that MISP's database keeps.
+const TAG_MAX: usize = 255;
 
 /// The text of the event.
 pub fn write(selected: &Selected<'_>) -> (String, LeftOut) {
@@ -21,9 +26,18 @@ pub fn write(selected: &Selected<'_>) -> (String, LeftOut) {
         day: 1,
     });
     let timestamp = unix_seconds(day).to_string();
+    let mut cut = 0;
     let mut attributes = Vec::with_capacity(selected.items.len());
     for item in &selected.items {
-        attributes.push(attribute(item, &timestamp));
+        let attribute = attribute(item, &timestamp);
+        let tags = attribute["Tag"].as_array().into_iter().flatten();
+        let long = |tag: &&Value| {
+            tag["name"]
+                .as_str()
+                .is_some_and(|name| name.chars().count() > TAG_MAX)
+        };
+        cut += tags.filter(long).count();
+        attributes.push(attribute);
         left_out.written += 1;
     }
     let event = json!({ "Event": {
@@ -35,10 +49,15 @@ pub fn write(selected: &Selected<'_>) -> (String, LeftOut) {
         "analysis": "2",
         "distribution": "0",
         "published": false,
-        "Tag": [tag("tlp:clear".to_owned())],
+        "Tag": [tag("tlp:clear")],
         "Attribute": attributes,
     }});
     (left_out.notes).push("no attribute has to_ids: a contact is no attack".to_owned());
+    if cut > 0 {
+        left_out.notes.push(format!(
+            "{cut} tags are longer than the {TAG_MAX} characters that MISP keeps"
+        ));
+    }
     (format!("{event:#}\n"), left_out)
 }
 
@@ -63,11 +82,7 @@ fn attribute(item: &Item<'_>, timestamp: &str) -> Value {
         tags.push(own_tag("engine_seat", &engine.jurisdiction.to_string()));
         tags.push(own_tag("engine_relation", relation.as_str()));
     }
-    for (key, text) in [
-        ("product", &rule.product),
-        ("serves", &rule.serves),
-        ("note", &rule.note),
-    ] {
+    for (key, text) in [("product", &rule.product), ("serves", &rule.serves)] {
         if let Some(text) = text {
             tags.push(own_tag(key, text));
         }
@@ -86,7 +101,7 @@ fn attribute(item: &Item<'_>, timestamp: &str) -> Value {
         "to_ids": false,
         "distribution": "5",
         "timestamp": timestamp,
-        "comment": format!("{}; source: {}", item.words(), rule.source),
+        "comment": comment(item),
         "Tag": tags,
     });
     for (key, day) in [
@@ -118,12 +133,23 @@ fn typed(item: &Item<'_>) -> (&'static str, String) {
     }
 }
 
-/// A machine tag of ours; quotes would end its value.
-fn own_tag(key: &str, value: &str) -> Value {
-    tag(format!("avscope:{key}=\"{}\"", value.replace('"', "'")))
+/// Lines, each with its word: notes and citations are longer than a tag may be.
+fn comment(item: &Item<'_>) -> String {
+    let mut text = item.words();
+    let note = item.rule.note.as_ref().map(|note| ("note", note));
+    for (word, said) in note.into_iter().chain([("source", &item.rule.source)]) {
+        let _ = write!(text, "\n{word}: {}", said.replace('\n', " "));
+    }
+    text
 }
 
-fn tag(name: String) -> Value {
+/// A machine tag of ours; a backslash stands before quotes and backslashes.
+fn own_tag(key: &str, value: &str) -> Value {
+    let value = value.replace('\\', "\\\\").replace('"', "\\\"");
+    tag(&format!("avscope:{key}=\"{value}\""))
+}
+
+fn tag(name: &str) -> Value {
     json!({ "name": name })
 }
 
@@ -140,14 +166,10 @@ fn uuid(parts: &[&str]) -> String {
     bits = bits & !(0xf << 76) | (8 << 76);
     bits = bits & !(0x3 << 62) | (2 << 62);
     let hex = format!("{bits:032x}");
-    let (a, b, c, d, e) = (
-        &hex[..8],
-        &hex[8..12],
-        &hex[12..16],
-        &hex[16..20],
-        &hex[20..],
-    );
-    format!("{a}-{b}-{c}-{d}-{e}")
+    let groups = [0..8, 8..12, 12..16, 16..20, 20..32];
+    groups
+        .map(|group| hex.get(group).unwrap_or_default())
+        .join("-")
 }
 
 /// Midnight in UTC at the start of a day; the days since 1970 of the Gregorian calendar.

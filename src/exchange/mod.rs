@@ -6,8 +6,12 @@
 //! **Invariants**: what a format cannot carry is counted by reason and said, never dropped in silence; the same rules give the
 //! same bytes; an export says who contacts whom, and is no recommendation to block.
 
+pub mod bundle;
 pub mod csv;
 pub mod hosts;
+pub mod import;
+pub mod installed;
+pub mod keys;
 pub mod left_out;
 pub mod misp;
 pub mod rpz;

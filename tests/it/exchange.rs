@@ -22,7 +22,7 @@ pub fn python() -> Command {
 }
 
 /// Whether Python can import these; says so where not.
-fn python_has(test: &str, modules: &str) -> bool {
+pub fn python_has(test: &str, modules: &str) -> bool {
     let probe = python()
         .args(["-c", &format!("import {modules}")])
         .stderr(Stdio::null())
@@ -80,11 +80,11 @@ fn matched(kind: &str, exported: &Path, questions: &[Question]) -> Vec<BTreeSet<
         .spawn()
         .unwrap();
     let mut stdin = child.stdin.take().unwrap();
-    let lines: String = questions
-        .iter()
-        .map(|(buffer, text)| format!("{}\n", json!({"buffer": buffer, "text": text})))
-        .collect();
-    let feeding = std::thread::spawn(move || stdin.write_all(lines.as_bytes()));
+    let mut lines = Vec::new();
+    for (buffer, text) in questions {
+        writeln!(lines, "{}", json!({"buffer": buffer, "text": text})).unwrap();
+    }
+    let feeding = std::thread::spawn(move || stdin.write_all(&lines));
     let output = child.wait_with_output().unwrap();
     feeding.join().unwrap().unwrap();
     assert!(output.status.success(), "the matcher failed");

@@ -19,6 +19,7 @@ mod dates;
 mod deliveries;
 mod determinism;
 mod exchange;
+mod exchange_in;
 mod explain;
 mod extract;
 mod frames;

@@ -1,0 +1,108 @@
+//! Lists of others in, a rule file of the user's own out: [`csv`], [`misp`] and [`stix`] read candidates, [`Plan`] says what becomes of
+//! each, [`write`](write::files) makes the files.
+//!
+//! **Invariants**: nothing that was not understood becomes a rule, all of it is counted; an imported fact never rests on more than the
+//! word of a list; no name that rules must not claim gets in.
+
+pub mod csv;
+mod facts;
+mod indicator;
+pub mod misp;
+mod plan;
+pub mod stix;
+mod stix_pattern;
+mod write;
+
+use std::collections::BTreeMap;
+
+use crate::attribute::PatternKind;
+
+pub use facts::Facts;
+pub use plan::{Added, Options, Plan, Refused};
+pub use write::files;
+
+/// Candidates that one list may have: the largest public lists of names have a million, of one vendor no thousand.
+pub const CANDIDATES_MAX: usize = 200_000;
+
+/// A pattern that a list holds, with what the list says of it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Candidate {
+    /// Where in the list, for messages.
+    pub at: String,
+    /// What it is compared with.
+    pub kind: PatternKind,
+    /// The pattern, as the list has it.
+    pub text: String,
+    /// What the list says of it.
+    pub facts: Facts,
+}
+
+/// What was read of a list.
+#[derive(Clone, Debug, Default)]
+pub struct Read {
+    /// What may become a rule.
+    pub candidates: Vec<Candidate>,
+    /// What was not understood, or is not for a sensor, by reason.
+    pub passed: BTreeMap<String, u64>,
+    /// What the list calls itself.
+    pub title: Option<String>,
+}
+
+/// A list that is none.
+#[derive(Debug, thiserror::Error)]
+pub enum ImportError {
+    /// The text is no JSON.
+    #[error("no JSON: {0}")]
+    Json(#[from] serde_json::Error),
+    /// The text is no table.
+    #[error("no CSV: {0}")]
+    Csv(#[from] ::csv::Error),
+    /// JSON of another kind.
+    #[error("{0}")]
+    Shape(&'static str),
+}
+
+impl Read {
+    fn pass(&mut self, reason: impl Into<String>) {
+        *self.passed.entry(reason.into()).or_default() += 1;
+    }
+
+    fn add(&mut self, candidate: Candidate) {
+        if self.candidates.len() < CANDIDATES_MAX {
+            self.candidates.push(candidate);
+        } else {
+            self.pass(format!("beyond the {CANDIDATES_MAX} that a list may have"));
+        }
+    }
+
+    /// Adds what a value of a list means; a value that means nothing to a sensor is counted.
+    fn add_value(&mut self, at: String, value: &str, facts: Facts) {
+        match indicator::of_value(value) {
+            Ok(found) => {
+                if found.left_out_path {
+                    self.pass(
+                        "paths of URLs: their hosts were taken, a path alone would mean every host",
+                    );
+                }
+                let (kind, text) = (found.kind, found.text);
+                self.add(Candidate {
+                    at,
+                    kind,
+                    text,
+                    facts,
+                });
+            }
+            Err(reason) => self.pass(reason),
+        }
+    }
+}
+
+/// A name as rules write it: lower case, without the final dot, `*.x` for what other lists write as `.x`.
+pub(super) fn normal_name(text: &str) -> String {
+    let text = text.trim().to_ascii_lowercase();
+    let text = text.strip_suffix('.').unwrap_or(&text);
+    match text.strip_prefix('.') {
+        Some(zone) => format!("*.{zone}"),
+        None => text.to_owned(),
+    }
+}
