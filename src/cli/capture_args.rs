@@ -14,7 +14,7 @@ use clap::Args;
 use super::UsageError;
 use super::progress::{Progress, Watched};
 use crate::aggregate::{EventRef, HomeHint, Ledger, ProposedHome};
-use crate::attribute::Ruleset;
+use crate::attribute::{RuleFiles, Ruleset};
 use crate::capture::{
     CaptureFiles, Compression, DamageKind, FileReport, FrameBatch, FrameDescriptor, InputOptions,
     PacketSource, SourceState, is_capture, sha256_of,
@@ -54,9 +54,9 @@ pub struct CaptureArgs {
     #[arg(long)]
     pub isolate: bool,
 
-    /// Folder of rule files that add to the built-in rules or replace those of the same vendor.
+    /// Folder of rule files that add to the built-in rules or replace those of the same vendor; may be repeated, a later one wins.
     #[arg(long, value_name = "DIR")]
-    pub rules: Option<PathBuf>,
+    pub rules: Vec<PathBuf>,
 
     /// Worker threads, 1 to 64. The output is the same for any number. Default: as many as help.
     #[arg(long, value_name = "N")]
@@ -154,7 +154,7 @@ impl CaptureArgs {
             site: self.site.clone(),
             site_from_path: self.site_from_path,
             isolate: self.isolate,
-            rules: self.rules.as_deref().map(lossy),
+            rules: self.rules.last().map(|dir| lossy(dir)),
             ..Flags::default()
         }
     }
@@ -162,12 +162,22 @@ impl CaptureArgs {
     /// The rules to judge by.
     pub fn ruleset(&self, configuration: &Configuration) -> anyhow::Result<Arc<Ruleset>> {
         // The option itself and not its copy in the configuration: a path need not be UTF-8.
-        let dir = self.rules.as_deref().or(configuration.rules.dir.path());
-        let rules = match dir {
-            Some(dir) => Ruleset::with_directory(dir)
-                .with_context(|| format!("cannot use the rules in {}", dir.display()))?,
-            None => Ruleset::builtin()?,
+        let configured = configuration.rules.dir.path().map(Path::to_owned);
+        let dirs = if self.rules.is_empty() {
+            configured.as_slice()
+        } else {
+            &self.rules
         };
+        let mut files = RuleFiles::builtin()?;
+        for dir in dirs {
+            let own =
+                RuleFiles::folder(dir).and_then(|own| files.overridden_by(own.files().to_vec()));
+            files = own.with_context(|| format!("cannot use the rules in {}", dir.display()))?;
+        }
+        let rules = Ruleset::from_files(&files).with_context(|| match dirs.last() {
+            Some(dir) => format!("cannot use the rules in {}", dir.display()),
+            None => "cannot use the built-in rules".to_owned(),
+        })?;
         Ok(Arc::new(rules))
     }
 

@@ -7,6 +7,7 @@ pub mod absence;
 pub mod canary;
 pub mod config;
 pub mod detectability;
+pub mod diff;
 pub mod engines;
 pub mod explain;
 pub mod extract;
@@ -17,6 +18,8 @@ pub mod rules;
 
 mod absence_words;
 mod capture_args;
+mod difference;
+mod difference_table;
 mod explanation;
 mod knowledge;
 mod progress;
@@ -75,7 +78,9 @@ pub enum Command {
     Engines(engines::EnginesArgs),
     /// Say what can be seen of vendors, products and engines.
     Detectability(detectability::DetectabilityArgs),
-    /// Check, list and test the rules.
+    /// Compare what two rule sets make of captures.
+    Diff(diff::DiffArgs),
+    /// Check, list, test, export, import and install the rules.
     Rules(rules::RulesArgs),
     /// Check a configuration file, or show what holds and why.
     Config(config::ConfigArgs),
@@ -105,6 +110,7 @@ pub fn run() -> ExitCode {
         Command::Absence(args) => absence::run(args),
         Command::Engines(args) => engines::run(args, &mut std::io::stdout().lock()),
         Command::Detectability(args) => detectability::run(args, &mut std::io::stdout().lock()),
+        Command::Diff(args) => diff::run(args),
         Command::Rules(args) => rules::run(args, &mut std::io::stdout().lock()),
         Command::Config(args) => config::run(args, &mut std::io::stdout().lock()),
     };

@@ -18,7 +18,7 @@ use crate::attribute::{
     Engine, PatternKind, Rule, RuleFiles, Ruleset, SourceFile, ValidityDate, VendorId,
 };
 
-/// Check, list and test the rules that attribute names to vendors.
+/// Check, list, test, export, import and install the rules that attribute names to vendors.
 #[derive(Debug, Args)]
 pub struct RulesArgs {
     /// What to do with the rules.
@@ -78,7 +78,7 @@ pub enum RulesCommand {
     },
     /// Write the rules for Suricata, Zeek, MISP, resolvers, or as a table.
     Export(export::ExportArgs),
-    /// Read a list of others into a rule file of your own; shows what would happen, and does it with --write.
+    /// Read a list of others into rule files of your own.
     Import(import::ImportArgs),
     /// Make a pair of keys for bundles.
     Keygen(bundle::KeygenArgs),

@@ -18,6 +18,7 @@ mod corpus;
 mod dates;
 mod deliveries;
 mod determinism;
+mod diff;
 mod exchange;
 mod exchange_in;
 mod explain;

@@ -20,7 +20,7 @@ use crate::model::{Confidence, CountryCode, Purpose, SourceClass, printable};
 /// Lists that are read: a public list of a million names has some 30 MB.
 const LIST_BYTES_MAX: u64 = 64 << 20;
 
-/// Read a list of others into a rule file of your own; shows what would happen, and does it with --write.
+/// Read a list of others into rule files of your own.
 #[derive(Debug, Args)]
 #[command(
     after_help = "Examples:\n  avscope rules import --format csv names.csv --into rules-local/ --vendor acme --legal-name \"Acme Ltd.\" --seat CH\n  \
