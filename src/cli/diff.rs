@@ -4,7 +4,7 @@
 
 use std::collections::HashMap;
 use std::io::{BufWriter, IsTerminal, Write};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::ExitCode;
 use std::sync::Arc;
 
@@ -93,11 +93,11 @@ pub fn run(args: &DiffArgs) -> anyhow::Result<ExitCode> {
     let configuration = args.captures.configuration(&flags)?;
     // Both are looked at before hours of reading.
     let rules = [ruleset(before)?, ruleset(after)?];
-    let [first, second] = rules.map(|rules| pass(args, &configuration, rules));
+    let [first, second] = rules.map(|rules| pass(args, &configuration, &rules));
     let ((first, _), (second, run)) = (first?, second?);
     let incomplete = report_inputs(&run);
     let sides = [side(before, &first), side(after, &second)];
-    let difference = Difference::of(sides, first, second);
+    let difference = Difference::of(sides, &first, &second);
     let mut out = BufWriter::new(std::io::stdout().lock());
     match args.format {
         DiffFormat::Table => write_table(
@@ -132,7 +132,7 @@ fn ruleset(path: &Path) -> anyhow::Result<Arc<Ruleset>> {
     Ok(Arc::new(rules))
 }
 
-fn side(path: &PathBuf, pass: &Pass) -> Side {
+fn side(path: &Path, pass: &Pass) -> Side {
     Side {
         rules: path.to_string_lossy().into_owned(),
         ruleset: pass.ruleset.clone(),
@@ -143,13 +143,13 @@ fn side(path: &PathBuf, pass: &Pass) -> Side {
 fn pass(
     args: &DiffArgs,
     configuration: &Configuration,
-    rules: Arc<Ruleset>,
+    rules: &Arc<Ruleset>,
 ) -> anyhow::Result<(Pass, Run)> {
-    let mut settings = configuration.settings(Arc::clone(&rules))?;
+    let mut settings = configuration.settings(Arc::clone(rules))?;
     settings.hello_details = false;
     let geoip = configuration.geoip.file.path();
     let mut ledger = Ledger::new(
-        Arc::clone(&rules),
+        Arc::clone(rules),
         Arc::new(Countries::from_file_or_embedded(geoip)?),
         Arc::new(OperatorTable::builtin()?),
         Arc::clone(&settings.home),
@@ -157,7 +157,7 @@ fn pass(
     );
     let source = args.captures.source(configuration)?;
     let mut listener = Listener {
-        rules: &rules,
+        rules,
         redact: configuration.output.redact.value,
         most: args.attributed_max,
         refused: false,
@@ -186,7 +186,7 @@ fn pass(
     let sites = run.source.sites();
     let exposures = ledger.exposures();
     for (key, exposure) in exposures.iter() {
-        let view = ExposureView::of(key, exposure, exposures, &rules, ledger.zones(), sites);
+        let view = ExposureView::of(key, exposure, exposures, rules, ledger.zones(), sites);
         pass.exposures.insert(view.id.clone(), view);
     }
     Ok((pass, run))
@@ -237,20 +237,19 @@ impl Listener<'_> {
             return;
         }
         let text = judgement.text(fact);
-        let name = match self.names.get(text) {
-            Some(name) => *name,
-            None => {
-                let shown = printable(text);
-                let shown = if self.redact {
-                    redacted(fact.kind, shown)
-                } else {
-                    shown
-                };
-                let number = self.pass.names.len() as u32;
-                self.pass.names.push(shown.into_owned());
-                self.names.insert(text.to_vec(), number);
-                number
-            }
+        let name = if let Some(name) = self.names.get(text) {
+            *name
+        } else {
+            let shown = printable(text);
+            let shown = if self.redact {
+                redacted(fact.kind, shown)
+            } else {
+                shown
+            };
+            let number = self.pass.names.len() as u32;
+            self.pass.names.push(shown.into_owned());
+            self.names.insert(text.to_vec(), number);
+            number
         };
         let next = self.pass.verdicts.len() as u32;
         let verdict = *self.verdicts.entry(verdict).or_insert_with_key(|verdict| {

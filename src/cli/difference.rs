@@ -296,7 +296,7 @@ type Group<'a> = (
 
 impl Difference {
     /// What differs between two readings of the same captures.
-    pub fn of([before, after]: [Side; 2], first: Pass, second: Pass) -> Self {
+    pub fn of([before, after]: [Side; 2], first: &Pass, second: &Pass) -> Self {
         let mut flows = Counts {
             total: second.flows,
             ..Counts::default()
@@ -369,7 +369,7 @@ impl Difference {
             flows,
             questions,
             attributions: attributions.collect(),
-            exposures: exposures(&first, &second),
+            exposures: exposures(first, second),
         }
     }
 

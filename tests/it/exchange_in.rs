@@ -302,6 +302,8 @@ fn bundles_are_signed_installed_and_gone_back_from() {
     let own = at("own");
     std::fs::create_dir(&own).unwrap();
     std::fs::write(own.join("acme-exchange.toml"), ACME).unwrap();
+    std::fs::create_dir(own.join("policies")).unwrap();
+    std::fs::write(own.join("policies/own.toml"), "format = 1\n").unwrap();
     for (version, rules) in [("1", None), ("2", Some(&own)), ("3", None)] {
         let mut command = avscope();
         command
@@ -338,6 +340,7 @@ fn bundles_are_signed_installed_and_gone_back_from() {
     assert_eq!(in_use(), (1, false));
     assert!(install("2", &[]).status.success());
     assert_eq!(in_use(), (2, true));
+    assert!(into.join("current/policies/own.toml").exists());
     assert!(text(&install("2", &[])).contains("nothing changed"));
     let older = install("1", &[]);
     assert!(

@@ -90,8 +90,8 @@ pub struct InstallArgs {
     pub rollback: bool,
 }
 
-/// Largest key file.
-const KEY_BYTES_MAX: u64 = 64 << 10;
+/// Largest key or policy file.
+const SMALL_BYTES_MAX: u64 = 1 << 20;
 
 /// Runs `avscope rules keygen`.
 pub fn keygen(args: &KeygenArgs, out: &mut dyn Write) -> anyhow::Result<ExitCode> {
@@ -161,7 +161,19 @@ fn files(own: Option<&Path>) -> anyhow::Result<Vec<(String, String)>> {
             file.text.clone(),
         )
     });
-    Ok(vendors.collect())
+    let mut all: Vec<(String, String)> = vendors.collect();
+    // Policies are added to the built-in ones by the same folder.
+    let Some(entries) = own.and_then(|folder| fs::read_dir(folder.join("policies")).ok()) else {
+        return Ok(all);
+    };
+    for entry in entries {
+        let path = entry?.path();
+        if path.extension().is_some_and(|ending| ending == "toml") {
+            let name = path.file_name().unwrap_or_default().to_string_lossy();
+            all.push((format!("policies/{name}"), small_text(&path)?));
+        }
+    }
+    Ok(all)
 }
 
 fn secret_key(path: &Path) -> anyhow::Result<SecretKey> {
@@ -226,7 +238,7 @@ fn in_use(installed: &Installed) -> String {
 }
 
 fn small_text(path: &Path) -> anyhow::Result<String> {
-    let bytes = bytes_of(path, KEY_BYTES_MAX)?;
+    let bytes = bytes_of(path, SMALL_BYTES_MAX)?;
     String::from_utf8(bytes).with_context(|| format!("{}: no text", path.display()))
 }
 
