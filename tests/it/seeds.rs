@@ -139,6 +139,9 @@ fn changed_seeds_are_survived_by_whatever_else_reads() {
             avscope::attribute::fuzz_glob(glob, text);
         }
     });
+    through("lists", 2 * CHANGES, |input| {
+        avscope::exchange::import::fuzz_lists(&String::from_utf8_lossy(input));
+    });
     through("rule_file", CHANGES / 4, |input| {
         avscope::attribute::fuzz_rule_file(&String::from_utf8_lossy(input));
     });

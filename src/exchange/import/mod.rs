@@ -106,3 +106,43 @@ pub(super) fn normal_name(text: &str) -> String {
         None => text.to_owned(),
     }
 }
+
+/// Reads any text as a list of each format, and makes rule files of it.
+///
+/// # Panics
+/// If what is made is no rule file: a mistake here, never in the text.
+pub fn fuzz_lists(text: &str) {
+    stix::fuzz_stix_pattern(text);
+    let Ok(base) = crate::attribute::RuleFiles::from_files(Vec::new()) else {
+        return;
+    };
+    let options = Options {
+        vendors: vec!["acme".to_owned()],
+        legal_name: Some("Acme".to_owned()),
+        seat: "CH".parse().ok(),
+        purpose: crate::model::Purpose::Unknown,
+        confidence: None,
+        source_class: crate::model::SourceClass::List,
+        title: "a list".to_owned(),
+        version: "of today".to_owned(),
+        checked: crate::attribute::ValidityDate::of_unix_seconds(1_764_000_000),
+    };
+    for read in [csv::read(text), misp::read(text), stix::read(text)] {
+        let Ok(read) = read else { continue };
+        let Ok(plan) = Plan::of(read, &base, &options) else {
+            continue;
+        };
+        for (name, text) in files(&plan, &base, &options) {
+            let file = crate::attribute::SourceFile::parse(&name, &text);
+            let files = file.and_then(|file| crate::attribute::RuleFiles::from_files(vec![file]));
+            let report = files.and_then(|files| crate::attribute::check::test_files(&files));
+            // A wildcard and a name under it, both new, may say the same.
+            assert!(
+                report.as_ref().is_ok_and(
+                    |report| report.duplicates.is_empty() && report.contradicting.is_empty()
+                ),
+                "{report:?} of {text}"
+            );
+        }
+    }
+}
