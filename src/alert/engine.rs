@@ -1,5 +1,8 @@
 //! Events, after the ledger → alerts, suggestions, and what was learnt.
 
+mod flows;
+mod names;
+
 use std::collections::{HashMap, HashSet};
 use std::net::{IpAddr, Ipv6Addr};
 use std::sync::Arc;
@@ -7,19 +10,16 @@ use std::time::Duration;
 
 use super::canary::{Canary, CanarySighting, CanaryWatch};
 use super::expected::{Activity, Expected, ExpectedZone};
-use super::organisations::{organisation, organisations};
+use super::organisations::organisations;
 use super::own_domains::OwnDomains;
 use super::state::{FirstSightKey, KnownExposure, State, StateKey};
-use super::uncovered::{Suggestion, SuggestionReason, Suggestions, UncoveredName};
-use super::uploads::{Exceeded, UploadLimits, exceeded};
+use super::uncovered::{Suggestion, Suggestions};
+use super::uploads::UploadLimits;
 use super::{Alert, AlertEvidence, AlertKind, Severity};
-use crate::aggregate::{
-    EventRef, EventRun, EvidenceSample, Exposure, ExposureKey, FlowReported, Host, Ledger,
-    MessageObserved, TlsSeen,
-};
+use crate::aggregate::{EventRef, EvidenceSample, Exposure, ExposureKey, Host, Ledger};
 use crate::attribute::{RuleId, Ruleset, VendorId};
 use crate::flow::{HomeNetworks, ZoneId};
-use crate::model::{Confidence, EvidenceKind, Locality, Timestamp, printable, rfc3339};
+use crate::model::{Confidence, Timestamp, printable, rfc3339};
 
 /// Bounds and choices.
 #[derive(Clone, Debug)]
@@ -380,246 +380,6 @@ impl AlertEngine {
         self.raise(draft);
     }
 
-    /// What a flow carried, and where to.
-    fn reported(&mut self, reported: &FlowReported, ledger: &Ledger) {
-        let record = &reported.record;
-        self.heard_at(record.end);
-        if record.locality != Locality::Outbound || !self.home.contains(&record.initiator.address) {
-            return;
-        }
-        let (scope, address) = (record.key.scope(), record.initiator.address);
-        let host = ledger.hosts().host_at(scope, address, record.first_seq);
-        if !self.settings.expected.by_zone.is_empty() {
-            self.activity.add(host, record.end);
-        }
-        let judgement = ledger.judgement();
-        let Some((fact, rule)) = judgement
-            .deciding()
-            .and_then(|fact| Some((fact, fact.rule?.rule)))
-        else {
-            self.uncovered_network(ledger);
-            return;
-        };
-        let [bytes_out, _] = record.since_last.bytes;
-        self.uploaded(host, rule, record.end, bytes_out, ledger);
-        let answered = record.payload[1] && !judgement.is_via_proxy();
-        if answered && fact.confidence > Some(Confidence::Low) {
-            self.reached_country(host, rule, reported, ledger);
-        }
-    }
-
-    fn uploaded(
-        &mut self,
-        host: Host,
-        rule: RuleId,
-        at: Timestamp,
-        bytes_out: u64,
-        ledger: &Ledger,
-    ) {
-        let rules = Arc::clone(&self.rules);
-        let vendor = rules.vendor(rules.rule(rule).vendor);
-        let site = site(&self.sites, host.0);
-        let address = Ipv6Addr::from(host.1).to_canonical();
-        let key = (site.clone().unwrap_or_default(), address, vendor.id.clone());
-        let hour = at.as_seconds() / 3600;
-        if self.learnt.uploads.len() >= self.settings.hosts_max
-            && !self.learnt.uploads.contains_key(&key)
-        {
-            self.refused += 1;
-            return;
-        }
-        let hours = self.learnt.uploads.entry(key.clone()).or_default();
-        let bytes = hours.entry(hour).or_default();
-        *bytes += bytes_out;
-        let bytes = *bytes;
-        let limits = &self.settings.uploads;
-        let small = bytes < limits.floor_bytes
-            && (limits.bytes_per_hour == 0 || bytes < limits.bytes_per_hour);
-        if small {
-            return;
-        }
-        let mut past = hours.clone();
-        for (hour, bytes) in self.before.uploads.get(&key).into_iter().flatten() {
-            let known = past.entry(*hour).or_default();
-            *known = (*known).max(*bytes);
-        }
-        let Some(exceeded) = exceeded(&past, hour, bytes, limits) else {
-            return;
-        };
-        let (kind, threshold, why) = match exceeded {
-            Exceeded::Threshold(bytes) => (
-                AlertKind::UploadThreshold,
-                bytes,
-                format!("{bytes} are allowed"),
-            ),
-            Exceeded::Past(median) => (
-                AlertKind::UploadAbovePast,
-                median,
-                format!("the median of its earlier hours is {median}"),
-            ),
-        };
-        let evidence = ledger
-            .exposures()
-            .of(host, rule)
-            .and_then(|(_, exposure)| best(exposure))
-            .map(|sample| evidence_of(sample, &rules));
-        let begin = rfc3339(Timestamp::from_parts(hour * 3600, 0));
-        let draft = Draft {
-            kind,
-            severity: Severity::Medium,
-            at,
-            site,
-            zone: ledger.zones().name_of(&host.1),
-            host: Some(address),
-            rule: Some(rule),
-            vendor: vendor.number,
-            engine: None,
-            detail: &begin,
-            message: format!(
-                "{address} sent {} {bytes} bytes within the hour from {begin}; {why}",
-                vendor.id
-            ),
-            value: Some(bytes),
-            threshold: Some(threshold),
-            evidence,
-        };
-        self.raise(draft);
-    }
-
-    fn reached_country(
-        &mut self,
-        host: Host,
-        rule: RuleId,
-        reported: &FlowReported,
-        ledger: &Ledger,
-    ) {
-        let record = &reported.record;
-        let Some(country) = ledger.countries().lookup(record.responder.ip()) else {
-            return;
-        };
-        let rules = Arc::clone(&self.rules);
-        let vendor = rules.vendor(rules.rule(rule).vendor);
-        let at = record.end;
-        let key = (vendor.id.clone(), country);
-        if self.learnt.countries.contains_key(&key) {
-            return;
-        }
-        self.learnt.countries.insert(key.clone(), at);
-        if self.before.countries.contains_key(&key) {
-            return;
-        }
-        let known = self.before.countries.iter().chain(&self.learnt.countries);
-        let first = known
-            .filter(|((known, other), _)| *known == vendor.id && *other != country)
-            .map(|(_, first)| *first)
-            .min();
-        // The first country is no news, and while a vendor is new neither are the next.
-        let Some(first) = first else { return };
-        if at < first.after(self.settings.country_learning) {
-            return;
-        }
-        let evidence = ledger
-            .exposures()
-            .of(host, rule)
-            .and_then(|(_, exposure)| best(exposure))
-            .map(|sample| evidence_of(sample, &rules));
-        let draft = Draft {
-            kind: AlertKind::NewCountry,
-            severity: Severity::Low,
-            at,
-            site: site(&self.sites, host.0),
-            zone: ledger.zones().name_of(&host.1),
-            host: Some(Ipv6Addr::from(host.1).to_canonical()),
-            rule: Some(rule),
-            vendor: vendor.number,
-            engine: None,
-            detail: country.as_str(),
-            message: format!(
-                "servers of {} were reached in {country} (country of the address {}) for the first time",
-                vendor.id,
-                record.responder.ip()
-            ),
-            value: None,
-            threshold: None,
-            evidence,
-        };
-        self.raise(draft);
-    }
-
-    /// Names of a message that no rule knows, under a vendor's domain or behind a vendor's certificate.
-    fn uncovered_names(&mut self, observed: &MessageObserved, run: &EventRun) {
-        let home = self.home.contains(&observed.client.address);
-        if !home || observed.locality != Locality::Outbound {
-            return;
-        }
-        let organisation = match run.tls(observed.tls) {
-            Some(TlsSeen::Certificate(seen)) => organisation(run.text(seen.subject)),
-            _ => None,
-        };
-        let organisation =
-            organisation.and_then(|name| Some((*self.organisations.get(name.as_str())?, name)));
-        let rules = Arc::clone(&self.rules);
-        for fact in run.facts(observed.facts) {
-            let is_name = matches!(
-                fact.kind,
-                EvidenceKind::TlsSni
-                    | EvidenceKind::QuicSni
-                    | EvidenceKind::DtlsSni
-                    | EvidenceKind::HttpHost
-                    | EvidenceKind::TlsCert
-            );
-            let name = run.text(fact.text);
-            if !is_name || fact.rule.is_some() || is_known(&rules, name) {
-                continue;
-            }
-            let uncovered = || UncoveredName {
-                value: printable(name).into_owned(),
-                kind: fact.kind,
-            };
-            if let Some((vendor, domain)) = self.domains.vendor_of(name) {
-                let vendor = rules.vendor(vendor).id.as_str();
-                let reason = SuggestionReason::SameDomain;
-                self.suggestions.add(vendor, reason, &domain, uncovered());
-            } else if let Some((vendor, organisation)) = &organisation {
-                let vendor = rules.vendor(*vendor).id.as_str();
-                let reason = SuggestionReason::SameOrganisation;
-                self.suggestions
-                    .add(vendor, reason, organisation, uncovered());
-            }
-        }
-    }
-
-    /// A flow to a vendor's network whose client named somebody whom no rule knows.
-    fn uncovered_network(&mut self, ledger: &Ledger) {
-        let judgement = ledger.judgement();
-        let network = judgement.evidence().iter().find_map(|fact| {
-            let network = matches!(fact.kind, EvidenceKind::IpPrefix | EvidenceKind::Asn);
-            fact.rule.filter(|_| network)
-        });
-        let Some(network) = network else { return };
-        let named = judgement.evidence().iter().find(|fact| {
-            let names = matches!(
-                fact.kind,
-                EvidenceKind::TlsSni | EvidenceKind::QuicSni | EvidenceKind::HttpHost
-            );
-            names && fact.rule.is_none()
-        });
-        let Some(named) = named else { return };
-        let name = judgement.text(named);
-        if is_known(&self.rules, name) {
-            return;
-        }
-        let uncovered = UncoveredName {
-            value: printable(name).into_owned(),
-            kind: named.kind,
-        };
-        let rules = Arc::clone(&self.rules);
-        let rule = rules.rule(network.rule);
-        let vendor = rules.vendor(rule.vendor).id.as_str();
-        self.suggestions
-            .add(vendor, SuggestionReason::SameNetwork, &rule.id, uncovered);
-    }
-
     fn raise(&mut self, draft: Draft<'_>) {
         let rules = Arc::clone(&self.rules);
         let vendor = rules.vendor(draft.vendor);
@@ -688,11 +448,6 @@ impl AlertEngine {
                 .unwrap_or_default(),
         }
     }
-}
-
-/// Whether a rule knows the name, on whatever day, or says that it means nothing.
-fn is_known(rules: &Ruleset, name: &[u8]) -> bool {
-    rules.match_name(name).is_some() || rules.negative(name).is_some()
 }
 
 fn site(sites: &[String], scope: u16) -> Option<String> {

@@ -250,6 +250,18 @@ fn tls_servers(summary: &Summary) -> TlsServers {
     }
 }
 
+fn handshakes(summary: &Summary) -> Handshakes {
+    let handshakes = &summary.shards.handshakes;
+    Handshakes {
+        reassembled: handshakes.reassembled,
+        refused_handshakes: handshakes.refused_handshakes,
+        refused_segments: handshakes.refused_segments,
+        given_up: handshakes.given_up,
+        gaps: handshakes.gaps,
+        watched_out: handshakes.watched_out,
+    }
+}
+
 fn document(summary: &Summary) -> Document<'_> {
     let attributed_by = EvidenceKind::ALL
         .iter()
@@ -281,14 +293,7 @@ fn document(summary: &Summary) -> Document<'_> {
         frames: frames(summary),
         mirror: mirror(summary),
         flows: flows(summary),
-        handshakes: Handshakes {
-            reassembled: summary.shards.handshakes.reassembled,
-            refused_handshakes: summary.shards.handshakes.refused_handshakes,
-            refused_segments: summary.shards.handshakes.refused_segments,
-            given_up: summary.shards.handshakes.given_up,
-            gaps: summary.shards.handshakes.gaps,
-            watched_out: summary.shards.handshakes.watched_out,
-        },
+        handshakes: handshakes(summary),
         quic: Quic {
             initials_opened: summary.shards.quic.opened,
             initials_undecryptable: summary.shards.quic.undecryptable,

@@ -1,0 +1,91 @@
+//! Names that no rule knows → whose they may be.
+
+use std::sync::Arc;
+
+use super::AlertEngine;
+use crate::aggregate::{EventRun, Ledger, MessageObserved, TlsSeen};
+use crate::alert::organisations::organisation;
+use crate::alert::uncovered::{SuggestionReason, UncoveredName};
+use crate::attribute::Ruleset;
+use crate::model::{EvidenceKind, Locality, printable};
+
+impl AlertEngine {
+    /// Names of a message that no rule knows, under a vendor's domain or behind a vendor's certificate.
+    pub(super) fn uncovered_names(&mut self, observed: &MessageObserved, run: &EventRun) {
+        let home = self.home.contains(&observed.client.address);
+        if !home || observed.locality != Locality::Outbound {
+            return;
+        }
+        let organisation = match run.tls(observed.tls) {
+            Some(TlsSeen::Certificate(seen)) => organisation(run.text(seen.subject)),
+            _ => None,
+        };
+        let organisation =
+            organisation.and_then(|name| Some((*self.organisations.get(name.as_str())?, name)));
+        let rules = Arc::clone(&self.rules);
+        for fact in run.facts(observed.facts) {
+            let is_name = matches!(
+                fact.kind,
+                EvidenceKind::TlsSni
+                    | EvidenceKind::QuicSni
+                    | EvidenceKind::DtlsSni
+                    | EvidenceKind::HttpHost
+                    | EvidenceKind::TlsCert
+            );
+            let name = run.text(fact.text);
+            if !is_name || fact.rule.is_some() || is_known(&rules, name) {
+                continue;
+            }
+            let uncovered = || UncoveredName {
+                value: printable(name).into_owned(),
+                kind: fact.kind,
+            };
+            if let Some((vendor, domain)) = self.domains.vendor_of(name) {
+                let vendor = rules.vendor(vendor).id.as_str();
+                let reason = SuggestionReason::SameDomain;
+                self.suggestions.add(vendor, reason, &domain, uncovered());
+            } else if let Some((vendor, organisation)) = &organisation {
+                let vendor = rules.vendor(*vendor).id.as_str();
+                let reason = SuggestionReason::SameOrganisation;
+                self.suggestions
+                    .add(vendor, reason, organisation, uncovered());
+            }
+        }
+    }
+
+    /// A flow to a vendor's network whose client named somebody whom no rule knows.
+    pub(super) fn uncovered_network(&mut self, ledger: &Ledger) {
+        let judgement = ledger.judgement();
+        let network = judgement.evidence().iter().find_map(|fact| {
+            let network = matches!(fact.kind, EvidenceKind::IpPrefix | EvidenceKind::Asn);
+            fact.rule.filter(|_| network)
+        });
+        let Some(network) = network else { return };
+        let named = judgement.evidence().iter().find(|fact| {
+            let names = matches!(
+                fact.kind,
+                EvidenceKind::TlsSni | EvidenceKind::QuicSni | EvidenceKind::HttpHost
+            );
+            names && fact.rule.is_none()
+        });
+        let Some(named) = named else { return };
+        let name = judgement.text(named);
+        if is_known(&self.rules, name) {
+            return;
+        }
+        let uncovered = UncoveredName {
+            value: printable(name).into_owned(),
+            kind: named.kind,
+        };
+        let rules = Arc::clone(&self.rules);
+        let rule = rules.rule(network.rule);
+        let vendor = rules.vendor(rule.vendor).id.as_str();
+        self.suggestions
+            .add(vendor, SuggestionReason::SameNetwork, &rule.id, uncovered);
+    }
+}
+
+/// Whether a rule knows the name, on whatever day, or says that it means nothing.
+fn is_known(rules: &Ruleset, name: &[u8]) -> bool {
+    rules.match_name(name).is_some() || rules.negative(name).is_some()
+}
