@@ -18,6 +18,7 @@ pub mod rules;
 mod absence_words;
 mod capture_args;
 mod explanation;
+mod keylog;
 mod knowledge;
 mod progress;
 

@@ -2,26 +2,32 @@
 
 mod beginnings;
 mod conversation;
+mod decrypted;
 mod ordered;
 mod reading;
 mod signs;
 
+pub use self::decrypted::DecryptCounters;
 pub use self::signs::{coverage_of, unrecognised};
 
 use self::beginnings::{Choice, Place, choose};
 use self::conversation::{Conversation, Kind};
+use self::decrypted::Decryption;
 use self::signs::{is_head, is_padding, look_again, may_ask_for_tls, may_be_swapped, recognised};
+use std::sync::Arc;
+
 use super::Slab;
 use super::hello::{conclude, finish, settle};
 use crate::decode::{Packet, TcpFlags};
 use crate::flow::{Directed, FlowEntry, FlowFlags, StreamLimits};
 use crate::model::{AppProtocol, Coverage, Timestamp};
+use crate::protocol::decrypt::KeyStore;
 use crate::protocol::dns;
 use crate::protocol::http1::{self, Request};
 use crate::protocol::proxy_header;
 use crate::protocol::socks;
 use crate::protocol::starttls;
-use crate::protocol::tls::{self, Certificate, ClientHello, Look, ServerFlight};
+use crate::protocol::tls::{self, Certificate, ClientHello, Look, ServerFlight, ServerHello};
 
 /// In the middle of a flow, so many payload packets of the client are looked at for a beginning.
 const LOOKS_MAX: u8 = 8;
@@ -36,6 +42,8 @@ pub struct HandshakeLimits {
     pub bytes_max: usize,
     /// Per flow.
     pub stream: StreamLimits,
+    /// TLS sessions that are decrypted at a time; each has one of those places.
+    pub sessions_max: usize,
 }
 
 /// What was refused, with its reason.
@@ -66,8 +74,21 @@ pub enum Message<'a> {
     Request(&'a Request<'a>),
     /// A request to a SOCKS proxy.
     Socks(&'a socks::Request<'a>),
+    /// A request inside TLS, and how it is written there.
+    Decrypted(Inside, &'a Request<'a>),
+    /// What a server of TLS 1.3 chose, and the certificate that it showed under encryption.
+    DecryptedServer(&'a ServerHello, &'a Certificate<'a>),
     /// A DNS message, and which way it went.
     Dns(Directed, &'a [u8]),
+}
+
+/// What is read inside TLS.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Inside {
+    /// HTTP/1.
+    Http,
+    /// HTTP/2.
+    Http2,
 }
 
 /// The payload of one packet.
@@ -106,6 +127,7 @@ pub struct StreamReader {
     held_bytes: usize,
     limits: HandshakeLimits,
     counters: HandshakeCounters,
+    decryption: Decryption,
 }
 
 impl StreamReader {
@@ -116,7 +138,21 @@ impl StreamReader {
             held_bytes: 0,
             limits,
             counters: HandshakeCounters::default(),
+            decryption: Decryption {
+                sessions_max: limits.sessions_max,
+                ..Decryption::default()
+            },
         }
+    }
+
+    /// From here on these secrets are known.
+    pub fn know(&mut self, keys: &Arc<KeyStore>) {
+        self.decryption.keys = (!keys.is_empty()).then(|| Arc::clone(keys));
+    }
+
+    /// What became of sessions that could be decrypted.
+    pub fn decrypt_counters(&self) -> DecryptCounters {
+        self.decryption.counters
     }
 
     /// What was refused so far.
@@ -186,6 +222,9 @@ impl StreamReader {
                 .counters
                 .gaps
                 .saturating_add(conversation.gaps_at_end());
+            if conversation.parsers.kind == Kind::Encrypted {
+                self.decryption.sessions = self.decryption.sessions.saturating_sub(1);
+            }
             conversation.shrink();
         }
         self.conversations.give_back(number);
@@ -323,6 +362,12 @@ impl StreamReader {
         show: &mut impl FnMut(&mut FlowEntry, Message<'_>),
     ) {
         match tls::look(segment.payload) {
+            Look::Hello(hello)
+                if self.decryption.keys.is_some()
+                    && self.decryption.admits(&hello, self.has_place()) =>
+            {
+                self.open(entry, place, segment, show);
+            }
             Look::Hello(hello) => {
                 entry.set_app_protocol(AppProtocol::Tls);
                 conclude(entry, &hello, show);

@@ -1,6 +1,7 @@
 //! A stream that was begun on: its segments put in order and given to whoever reads them, until there is nothing more to read.
 
 use super::conversation::{Client, Conversation, Kind, NameServer, State};
+use super::decrypted::TlsServer;
 use super::signs::{may_ask_for_tls, recognised, unrecognised};
 use super::{Message, Segment, StreamReader};
 use crate::flow::{Delivery, Directed, FlowEntry, FlowFlags};
@@ -29,6 +30,11 @@ impl StreamReader {
         self.go_on(entry, number, place, segment, show);
     }
 
+    /// Whether there is a place for one flow more.
+    pub(super) fn has_place(&self) -> bool {
+        self.conversations.in_use() < self.limits.handshakes_max
+    }
+
     /// A place for the flow; `None`, counted, if there is none.
     pub(super) fn place(
         &mut self,
@@ -36,7 +42,7 @@ impl StreamReader {
         place: &mut Option<u32>,
         segment: &Segment<'_>,
     ) -> Option<u32> {
-        if self.conversations.in_use() >= self.limits.handshakes_max {
+        if !self.has_place() {
             self.counters.refused_handshakes = self.counters.refused_handshakes.saturating_add(1);
             finish(entry, Coverage::Lost);
             return None;
@@ -67,19 +73,32 @@ impl StreamReader {
         let held_before = open.held_bytes();
         let room = self.limits.bytes_max.saturating_sub(self.held_bytes);
         let Conversation {
-            stream, parsers, ..
+            stream,
+            answers,
+            answers_known,
+            parsers,
         } = open;
+        let before = parsers.kind;
         let mut client = Client {
             room: room
                 .saturating_add(held_before)
                 .saturating_sub(stream.held_bytes()),
             parsers,
             entry,
+            decryption: &mut self.decryption,
             show,
         };
         let gaps = &mut self.counters.gaps;
         let delivery = stream.take(&segment, &self.limits.stream, room, gaps, &mut client);
         let (kind, state) = (parsers.kind, parsers.state);
+        if kind == Kind::Encrypted && before != kind {
+            // What the client had of its server when its hello was whole: the server's hello comes next.
+            answers.reset(segment.acknowledgment.unwrap_or(0));
+            *answers_known = segment.acknowledgment.is_some();
+            if segment.sequence != entry.stream_start {
+                self.counters.reassembled = self.counters.reassembled.saturating_add(1);
+            }
+        }
         let refused = u64::from(state == State::NoRoom || delivery == Delivery::NoRoom);
         self.account(number, held_before, refused);
         match (kind, state) {
@@ -99,7 +118,12 @@ impl StreamReader {
                 mismatch(entry, kind, &segment);
             }
             (
-                Kind::Requests | Kind::Dns | Kind::Http2 | Kind::Socks | Kind::Watch,
+                Kind::Requests
+                | Kind::Dns
+                | Kind::Http2
+                | Kind::Socks
+                | Kind::Watch
+                | Kind::Encrypted,
                 State::NeedMore,
             ) => {}
             (Kind::Undecided | Kind::Hello, State::NeedMore) => {
@@ -117,7 +141,7 @@ impl StreamReader {
         }
     }
 
-    /// What the server of a conversation sends; only name servers are listened to.
+    /// What the server of a conversation sends; name servers are listened to, and those of TLS whose secrets are known.
     pub(super) fn answer(
         &mut self,
         entry: &mut FlowEntry,
@@ -128,7 +152,12 @@ impl StreamReader {
         let Some(open) = self.conversations.get_mut(number) else {
             return;
         };
-        if open.parsers.kind != Kind::Dns {
+        let wanted = match open.parsers.kind {
+            Kind::Dns => true,
+            Kind::Encrypted => open.parsers.wants_server(),
+            _ => false,
+        };
+        if !wanted {
             return;
         }
         if !open.answers_known {
@@ -140,6 +169,21 @@ impl StreamReader {
         let Conversation {
             answers, parsers, ..
         } = open;
+        let gaps = &mut self.counters.gaps;
+        if parsers.kind == Kind::Encrypted {
+            let Some(decrypted) = parsers.decrypted.as_deref_mut() else {
+                return;
+            };
+            let mut server = TlsServer {
+                decrypted,
+                entry,
+                counters: &mut self.decryption.counters,
+                show,
+            };
+            // Losing the server's side costs the certificate; no gap is counted for it.
+            let delivery = answers.take(&segment, &self.limits.stream, room, &mut 0, &mut server);
+            return self.account(number, held_before, u64::from(delivery == Delivery::NoRoom));
+        }
         let mut server = NameServer {
             room: room
                 .saturating_add(held_before)
@@ -148,7 +192,6 @@ impl StreamReader {
             entry,
             show,
         };
-        let gaps = &mut self.counters.gaps;
         let delivery = answers.take(&segment, &self.limits.stream, room, gaps, &mut server);
         self.account(number, held_before, u64::from(delivery == Delivery::NoRoom));
     }
@@ -185,6 +228,8 @@ fn mismatch(entry: &mut FlowEntry, kind: Kind, segment: &Segment<'_>) {
         Kind::Socks if entry.app_protocol() == Some(AppProtocol::Socks) => {
             finish(entry, Coverage::Proxied);
         }
+        // Its end is no mismatch.
+        Kind::Encrypted => entry.flags.set(FlowFlags::INSPECTED),
         Kind::Undecided | Kind::Socks => {
             if !recognised(entry, Directed::FromInitiator, segment) {
                 finish(entry, unrecognised(segment.payload));
