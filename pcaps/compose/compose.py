@@ -24,6 +24,7 @@ import check
 import deliveries
 import demo
 import hosts
+import keylog
 import linktypes
 import name_services
 import names
@@ -36,7 +37,7 @@ import verdicts
 from clients import build_rustls_client
 from namespaces import ComposeError
 
-CASES = {"demo": demo.compose, "canaries": canaries.compose, "deliveries": deliveries.compose, "link-types": linktypes.compose, "names": names.compose, "name-services": name_services.compose, "quic": quic.compose, "proxies": proxies.compose, "hosts": hosts.compose, "multi-site": sites.compose,
+CASES = {"demo": demo.compose, "canaries": canaries.compose, "deliveries": deliveries.compose, "link-types": linktypes.compose, "keylog": keylog.compose, "names": names.compose, "name-services": name_services.compose, "quic": quic.compose, "proxies": proxies.compose, "hosts": hosts.compose, "multi-site": sites.compose,
          "tls-servers": tls_servers.compose, "tunnels": tunnels.compose, "verdicts": verdicts.compose}
 NEEDED = {"ip": "iproute2", "tcpdump": "tcpdump", "openssl": "openssl", "curl": "curl", "sysctl": "procps", "cargo": "the Rust toolchain"}
 

@@ -111,6 +111,8 @@ pub struct Evidence {
     pub ech_offered: bool,
     /// Another name with another verdict may be meant as well.
     pub ambiguous: bool,
+    /// It was read inside TLS, with a secret that was given.
+    pub decrypted: bool,
 }
 
 /// A message showed facts: the server name of a hello; host, target and program of a request; the names in a certificate.
@@ -136,6 +138,8 @@ pub struct MessageObserved {
     pub tunnelled: bool,
     /// Version of QUIC, where it is that.
     pub quic_version: Option<u32>,
+    /// It was read inside TLS, with a secret that was given.
+    pub decrypted: bool,
     /// Method of an HTTP request, command of a SOCKS request.
     pub method: TextRef,
     /// Target of an HTTP request, as on the wire; host and port of a SOCKS request.

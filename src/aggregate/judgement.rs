@@ -10,6 +10,7 @@ use crate::model::{Confidence, Coverage, EvidenceKind};
 
 /// One fact, weighed.
 #[derive(Clone, Copy, Debug)]
+#[allow(clippy::struct_excessive_bools, reason = "each is a mark of the fact")]
 pub struct Weighed {
     /// What kind of fact.
     pub kind: EvidenceKind,
@@ -24,6 +25,8 @@ pub struct Weighed {
     pub ech_offered: bool,
     /// Another name with another verdict may be meant as well.
     pub ambiguous: bool,
+    /// It was read inside TLS, with a secret that was given.
+    pub decrypted: bool,
     /// It rests on an answer whose question was not seen: anybody can send one.
     unsolicited: bool,
 }
@@ -80,6 +83,7 @@ impl Judgement {
                 frame: fact.frame,
                 ech_offered: fact.ech_offered,
                 ambiguous: fact.ambiguous,
+                decrypted: fact.decrypted,
                 unsolicited: false,
             };
             self.add(weighed, run.text(fact.text), rules);
@@ -177,6 +181,7 @@ impl Weighed {
             frame,
             ech_offered: false,
             ambiguous,
+            decrypted: false,
             unsolicited: false,
         }
     }

@@ -8,8 +8,8 @@ use super::input::{Head, Input};
 use super::manifest::Manifest;
 use super::merge::{Active, Due, Merge, Staged, Waiting};
 use super::{
-    CaptureError, ClockStats, FileReport, FrameBatch, FrameDescriptor, FrameStorage, PacketSource,
-    SourceState, StreamClock,
+    CaptureError, ClockStats, DecryptionSecrets, FileReport, FrameBatch, FrameDescriptor,
+    FrameStorage, PacketSource, SourceState, StreamClock,
 };
 use crate::model::Timestamp;
 
@@ -35,6 +35,8 @@ pub struct CaptureFiles {
     timelines: VecDeque<Vec<Waiting>>,
     merge: Merge,
     staged: Staged,
+    /// Secrets that count from the next batch on.
+    secrets: Vec<DecryptionSecrets>,
     isolate: bool,
     clock: StreamClock,
     earlier_clocks: ClockStats,
@@ -132,6 +134,7 @@ impl CaptureFiles {
             timelines,
             merge: Merge::new(first),
             staged: Staged::default(),
+            secrets: Vec::new(),
             isolate,
             clock: StreamClock::default(),
             earlier_clocks: ClockStats::default(),
@@ -238,7 +241,8 @@ impl CaptureFiles {
         }
     }
 
-    fn activate(&mut self, file: Active) {
+    fn activate(&mut self, mut file: Active) {
+        file.input.take_secrets(&mut self.secrets);
         if let Some(report) = self.manifest.reports.get_mut(file.report) {
             report.format = Some(file.input.format());
             report.compression = Some(file.input.compression());
@@ -280,6 +284,11 @@ impl CaptureFiles {
                 &mut self.next_seq,
             ));
             file.input.advance();
+            if file.input.has_secrets() {
+                // They count for what follows, however frames are batched.
+                file.input.take_secrets(&mut self.secrets);
+                break;
+            }
         }
         self.manifest.frames(file.report, &batch.descriptors);
     }
@@ -304,6 +313,10 @@ impl CaptureFiles {
                 let frame = frame.and_then(|rest| rest.get(..head.record.captured_len as usize));
                 self.staged.push(descriptor, frame.unwrap_or_default());
                 file.input.advance();
+                if file.input.has_secrets() {
+                    file.input.take_secrets(&mut self.secrets);
+                    return self.staged.seal();
+                }
             }
             if file.input.head().is_none() {
                 break;
@@ -339,11 +352,13 @@ fn descriptor(
 impl PacketSource for CaptureFiles {
     fn next_batch(&mut self, batch: &mut FrameBatch) -> Result<SourceState, CaptureError> {
         batch.descriptors.clear();
+        batch.secrets.clear();
         batch.storage = FrameStorage::Empty;
         loop {
             if self.staged.hand_out(batch) {
                 return Ok(SourceState::Filled);
             }
+            batch.secrets.append(&mut self.secrets);
             self.close_ended();
             match self.merge.due() {
                 Due::Open => self.open(),

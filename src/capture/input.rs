@@ -9,8 +9,8 @@ use std::sync::Arc;
 use super::compressed::{Source, Stream, compression_of};
 use super::file_map::FileMap;
 use super::{
-    CaptureError, Compression, Damage, DamageKind, FileFormat, FrameStorage, Record, Step,
-    StreamClock, Walker,
+    CaptureError, Compression, Damage, DamageKind, DecryptionSecrets, FileFormat, FrameStorage,
+    Record, Step, StreamClock, Walker,
 };
 use crate::model::Timestamp;
 
@@ -25,6 +25,9 @@ const PEEK_BYTES: usize = 4 << 10;
 
 /// How far [`Input::ends_by`] looks ahead: 10 ms of 6 Gbit/s. A capture that has more than that left goes on.
 const LOOK_AHEAD_MAX: usize = 8 << 20;
+
+/// Secrets that are taken between two frames, in bytes: a key log of a browser's day has some megabytes.
+const SECRETS_BYTES_MAX: usize = 64 << 20;
 
 /// The frame that stands next in an input.
 #[derive(Clone, Copy, Debug)]
@@ -53,6 +56,8 @@ pub(super) struct Input {
     /// Why the stream ended before its end.
     failure: Option<Damage>,
     damage: Option<Damage>,
+    /// What was read before the head that decrypts, in its order.
+    secrets: Vec<DecryptionSecrets>,
     /// Bytes taken of the file when the stream ended.
     taken: u64,
     segment_bytes: usize,
@@ -176,6 +181,7 @@ impl Input {
             compression: Compression::None,
             failure: None,
             damage: None,
+            secrets: Vec::new(),
             taken: 0,
             segment_bytes,
         }
@@ -191,6 +197,25 @@ impl Input {
     #[inline]
     pub fn storage(&self) -> &FrameStorage {
         &self.storage
+    }
+
+    fn has_room_for(&self, len: usize) -> bool {
+        let held = self.secrets.iter().map(|secrets| match secrets {
+            DecryptionSecrets::TlsKeyLog(text) => text.len(),
+            DecryptionSecrets::Other => 0,
+        });
+        held.sum::<usize>() + len <= SECRETS_BYTES_MAX
+    }
+
+    /// Whether secrets stand before the head.
+    #[inline]
+    pub fn has_secrets(&self) -> bool {
+        !self.secrets.is_empty()
+    }
+
+    /// Takes the secrets that stand before the head.
+    pub fn take_secrets(&mut self, into: &mut Vec<DecryptionSecrets>) {
+        into.append(&mut self.secrets);
     }
 
     /// How it is written.
@@ -239,6 +264,17 @@ impl Input {
                     return;
                 }
                 Step::Skip(consumed) => self.position += consumed,
+                Step::Secrets(record, consumed) => {
+                    let text = window.get(record.data_offset..);
+                    let text = text.and_then(|rest| rest.get(..record.len));
+                    self.secrets
+                        .push(if record.is_tls && self.has_room_for(record.len) {
+                            DecryptionSecrets::TlsKeyLog(text.unwrap_or_default().to_vec())
+                        } else {
+                            DecryptionSecrets::Other
+                        });
+                    self.position += consumed;
+                }
                 Step::NeedMore if self.stream.is_some() => self.refill(),
                 Step::NeedMore => {
                     self.damage = self.failure;
@@ -275,7 +311,7 @@ impl Input {
                     }
                     ahead += consumed;
                 }
-                Step::Skip(consumed) => ahead += consumed,
+                Step::Skip(consumed) | Step::Secrets(_, consumed) => ahead += consumed,
                 Step::NeedMore if self.stream.is_some() => self.refill(),
                 Step::NeedMore | Step::End | Step::Damaged(..) => return true,
             }

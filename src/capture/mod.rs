@@ -142,6 +142,8 @@ pub struct FrameBatch {
     pub storage: FrameStorage,
     /// The frames in them, in capture order.
     pub descriptors: Vec<FrameDescriptor>,
+    /// What the capture says before the first of them that decrypts what they carry.
+    pub secrets: Vec<DecryptionSecrets>,
     capacity: usize,
 }
 
@@ -152,6 +154,7 @@ impl FrameBatch {
         Self {
             storage: FrameStorage::Empty,
             descriptors: Vec::with_capacity(capacity),
+            secrets: Vec::new(),
             capacity,
         }
     }
@@ -311,6 +314,32 @@ pub(crate) struct Record {
     pub link_type: LinkType,
 }
 
+/// Content of a Decryption Secrets Block (draft-ietf-opsawg-pcapng §4.7).
+#[derive(Clone, PartialEq, Eq)]
+pub enum DecryptionSecrets {
+    /// A key log of TLS, as NSS writes it.
+    TlsKeyLog(Vec<u8>),
+    /// Secrets of something else.
+    Other,
+}
+
+impl std::fmt::Debug for DecryptionSecrets {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::TlsKeyLog(_) => "TlsKeyLog",
+            Self::Other => "Other",
+        })
+    }
+}
+
+/// Where the secrets of a block lie in its window.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct SecretsRecord {
+    pub is_tls: bool,
+    pub data_offset: usize,
+    pub len: usize,
+}
+
 /// What a walker found at the beginning of a window.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Step {
@@ -318,6 +347,8 @@ pub(crate) enum Step {
     Frame(Record, usize),
     /// Nothing of interest in so many bytes.
     Skip(usize),
+    /// Secrets that decrypt, of this type, and the block's length.
+    Secrets(SecretsRecord, usize),
     /// The record goes on behind the window.
     NeedMore,
     /// The input ends cleanly here.
@@ -380,6 +411,10 @@ pub fn fuzz_capture(bytes: &[u8]) -> usize {
                 assert!(end.is_some_and(|end| end <= consumed && consumed <= window.len()));
                 assert!(record.wire_len >= record.captured_len);
                 frames += 1;
+                position += consumed;
+            }
+            Step::Secrets(record, consumed) => {
+                assert!(record.data_offset + record.len <= consumed && consumed <= window.len());
                 position += consumed;
             }
             Step::Skip(consumed) => {

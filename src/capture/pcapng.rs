@@ -1,9 +1,10 @@
 //! pcapng bytes → records: sections in either byte order, interfaces with their own link type and clock.
 //!
-//! Format: draft-ietf-opsawg-pcapng. Enhanced, Simple and the obsolete Packet Block are read; other blocks are passed over.
+//! Format: draft-ietf-opsawg-pcapng. Enhanced, Simple and the obsolete Packet Block are read, and Decryption Secrets Blocks;
+//! other blocks are passed over.
 
 use super::pcap::believable_wire_len;
-use super::{DamageKind, LinkType, RECORD_BYTES_MAX, Record, Step};
+use super::{DamageKind, LinkType, RECORD_BYTES_MAX, Record, SecretsRecord, Step};
 use crate::model::Timestamp;
 
 const SECTION_HEADER: u32 = 0x0a0d_0d0a;
@@ -11,6 +12,9 @@ const INTERFACE_DESCRIPTION: u32 = 1;
 const OBSOLETE_PACKET: u32 = 2;
 const SIMPLE_PACKET: u32 = 3;
 const ENHANCED_PACKET: u32 = 6;
+const DECRYPTION_SECRETS: u32 = 10;
+/// Type of secrets: a key log of TLS.
+const TLS_KEY_LOG: u32 = 0x544c_534b;
 
 /// A block may be larger than the packet in it, by its options.
 const BLOCK_BYTES_MAX: u32 = RECORD_BYTES_MAX + (1 << 20);
@@ -89,6 +93,12 @@ impl PcapngWalker {
                     None => Step::Damaged(DamageKind::BrokenBlock, 0),
                 });
             }
+            DECRYPTION_SECRETS => {
+                return Ok(match self.secrets(body) {
+                    Some(record) => Step::Secrets(record, consumed),
+                    None => Step::Damaged(DamageKind::BrokenBlock, 0),
+                });
+            }
             _ => return Ok(Step::Skip(consumed)),
         };
         Ok(match record {
@@ -137,6 +147,17 @@ impl PcapngWalker {
             self.interfaces.push(interface);
         }
         Some(())
+    }
+
+    fn secrets(&self, body: &[u8]) -> Option<SecretsRecord> {
+        let (fixed, data) = body.split_first_chunk::<8>()?;
+        let [t0, t1, t2, t3, l0, l1, l2, l3] = *fixed;
+        let len = self.u32([l0, l1, l2, l3]) as usize;
+        (len <= data.len()).then_some(SecretsRecord {
+            is_tls: self.u32([t0, t1, t2, t3]) == TLS_KEY_LOG,
+            data_offset: 16,
+            len,
+        })
     }
 
     fn enhanced_packet(&mut self, body: &[u8]) -> Option<Record> {

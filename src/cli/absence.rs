@@ -89,7 +89,7 @@ pub fn run(args: &AbsenceArgs) -> anyhow::Result<ExitCode> {
     let rules = args.captures.ruleset(&configuration)?;
     let subject = subject(args, &rules)?;
     let demands = demands(&configuration);
-    let settings = configuration.settings(Arc::clone(&rules))?;
+    let settings = super::capture_args::settings(&configuration, Arc::clone(&rules))?;
     check_zone(args, settings.ledger.zones.names())?;
     let mut ledger = Ledger::new(
         Arc::clone(&rules),

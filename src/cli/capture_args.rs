@@ -58,6 +58,10 @@ pub struct CaptureArgs {
     #[arg(long, value_name = "DIR")]
     pub rules: Vec<PathBuf>,
 
+    /// Key log with secrets of TLS (`SSLKEYLOGFILE`), to read what is inside TLS 1.2 and 1.3; may be repeated. Secrets in pcapng captures are used without it.
+    #[arg(long = "keylog", value_name = "FILE")]
+    pub keylogs: Vec<PathBuf>,
+
     /// Worker threads, 1 to 64. The output is the same for any number. Default: as many as help.
     #[arg(long, value_name = "N")]
     pub workers: Option<usize>,
@@ -155,6 +159,7 @@ impl CaptureArgs {
             site_from_path: self.site_from_path,
             isolate: self.isolate,
             rules: self.rules.last().map(|dir| lossy(dir)),
+            keylogs: self.keylogs.iter().map(|path| lossy(path)).collect(),
             ..Flags::default()
         }
     }
@@ -281,6 +286,13 @@ impl CaptureArgs {
             home_hint: sink.hint.proposed(),
         })
     }
+}
+
+/// Settings for the pipeline, with the secrets of the key logs.
+pub fn settings(configuration: &Configuration, rules: Arc<Ruleset>) -> anyhow::Result<Settings> {
+    let mut settings = configuration.settings(rules)?;
+    super::keylog::read(&configuration.decrypt.keylog.value, &mut settings.decrypt)?;
+    Ok(settings)
 }
 
 /// How sites and worlds are made of the captures.

@@ -66,7 +66,7 @@ pub fn run(args: &ExtractArgs) -> anyhow::Result<ExitCode> {
     refuse_output(args)?;
     let configuration = args.captures.configuration(&args.captures.flags())?;
     let rules = args.captures.ruleset(&configuration)?;
-    let settings = configuration.settings(rules)?;
+    let settings = super::capture_args::settings(&configuration, rules)?;
     let (locator, frames, incomplete) = find(args, &configuration, &settings)?;
     let Some(locator) = locator else {
         let _ = writeln!(

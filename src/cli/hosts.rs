@@ -59,7 +59,8 @@ impl HostsArgs {
 /// Runs the command.
 pub fn run(args: &HostsArgs) -> anyhow::Result<ExitCode> {
     let configuration = args.captures.configuration(&args.flags())?;
-    let settings = configuration.settings(args.captures.ruleset(&configuration)?)?;
+    let settings =
+        super::capture_args::settings(&configuration, args.captures.ruleset(&configuration)?)?;
     let mut ledger = Ledger::new(
         Arc::clone(&settings.rules),
         Arc::new(Countries::Embedded),

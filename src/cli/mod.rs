@@ -21,6 +21,7 @@ mod capture_args;
 mod difference;
 mod difference_table;
 mod explanation;
+mod keylog;
 mod knowledge;
 mod progress;
 

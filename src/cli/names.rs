@@ -65,7 +65,8 @@ impl NamesArgs {
 /// Runs the command.
 pub fn run(args: &NamesArgs) -> anyhow::Result<ExitCode> {
     let configuration = args.captures.configuration(&args.flags())?;
-    let settings = configuration.settings(args.captures.ruleset(&configuration)?)?;
+    let settings =
+        super::capture_args::settings(&configuration, args.captures.ruleset(&configuration)?)?;
     let mut names = Names::default();
     names.redact = configuration.output.redact.value;
     let run = args.captures.read(

@@ -138,7 +138,7 @@ pub fn run(args: &ReplayArgs) -> anyhow::Result<ExitCode> {
     let geoip = args.geoip.as_deref().or(configuration.geoip.file.path());
     let countries = Arc::new(Countries::from_file_or_embedded(geoip)?);
     let operators = Arc::new(OperatorTable::builtin()?);
-    let mut settings = configuration.settings(Arc::clone(&rules))?;
+    let mut settings = super::capture_args::settings(&configuration, Arc::clone(&rules))?;
     let mut ledger = Ledger::new(
         Arc::clone(&rules),
         Arc::clone(&countries),
@@ -214,6 +214,8 @@ pub fn run(args: &ReplayArgs) -> anyhow::Result<ExitCode> {
     summary.reading = reading;
     summary.news = News::of(&alerts, expected);
     summary.remember(&alerts);
+    summary.keys = settings.decrypt.keys.counters();
+    summary.keys += run.outcome.keys;
     if redact {
         summary.redact();
     }

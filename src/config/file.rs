@@ -11,11 +11,12 @@ use toml::Spanned;
 
 use super::section::{Entry, Place, Sourced, line_of};
 use super::sections::{
-    AlertsSection, CanarySection, DnsSection, ExposuresSection, FragmentsSection, GeoipSection,
-    HomeSection, HostsSection, InputSection, LimitsSection, MirrorSection, OutputSection,
-    QuicSection, RawAlerts, RawCanary, RawDns, RawExposures, RawFragments, RawGeoip, RawHome,
-    RawHosts, RawInput, RawLimits, RawMirror, RawOutput, RawQuic, RawRules, RawState, RawTimeouts,
-    RawTls, RawWatch, RulesSection, StateSection, TimeoutsSection, TlsSection, WatchSection,
+    AlertsSection, CanarySection, DecryptSection, DnsSection, ExposuresSection, FragmentsSection,
+    GeoipSection, HomeSection, HostsSection, InputSection, LimitsSection, MirrorSection,
+    OutputSection, QuicSection, RawAlerts, RawCanary, RawDecrypt, RawDns, RawExposures,
+    RawFragments, RawGeoip, RawHome, RawHosts, RawInput, RawLimits, RawMirror, RawOutput, RawQuic,
+    RawRules, RawState, RawTimeouts, RawTls, RawWatch, RulesSection, StateSection, TimeoutsSection,
+    TlsSection, WatchSection,
 };
 use super::zones::{NAMED_MAX, Site, Zone, name_is_one, zones};
 use super::{ConfigError, OFFLINE_HASH_SEED, default_workers};
@@ -25,7 +26,9 @@ use crate::attribute::Ruleset;
 use crate::flow::{
     DuplicateLimits, FragmentLimits, HomeNetworks, StreamLimits, Timeouts, ZoneId, ZoneTable,
 };
-use crate::pipeline::{DnsLimits, MirrorLimits, QuicSettings, SHARDS, Settings, TlsLimits};
+use crate::pipeline::{
+    DecryptSettings, DnsLimits, KeyStore, MirrorLimits, QuicSettings, SHARDS, Settings, TlsLimits,
+};
 
 /// Where a configuration lies for all users of a machine.
 pub const SYSTEM_FILE: &str = "/etc/avscope/avscope.toml";
@@ -66,6 +69,8 @@ pub struct Configuration {
     pub hosts: HostsSection,
     /// What was watched, and when that means something.
     pub watch: WatchSection,
+    /// Secrets that decrypt TLS.
+    pub decrypt: DecryptSection,
     /// What names mean.
     pub rules: RulesSection,
     /// Countries of addresses.
@@ -97,6 +102,7 @@ struct Content {
     tls: RawTls,
     hosts: RawHosts,
     watch: RawWatch,
+    decrypt: RawDecrypt,
     rules: RawRules,
     geoip: RawGeoip,
     output: RawOutput,
@@ -187,6 +193,7 @@ impl Configuration {
         configuration.tls.overlay(content.tls, &place);
         configuration.hosts.overlay(content.hosts, &place);
         configuration.watch.overlay(content.watch, &place);
+        configuration.decrypt.overlay(content.decrypt, &place);
         configuration.rules.overlay(content.rules, &place);
         configuration.geoip.overlay(content.geoip, &place);
         configuration.output.overlay(content.output, &place);
@@ -240,6 +247,7 @@ impl Configuration {
         self.tls.entries(&mut entries);
         self.hosts.entries(&mut entries);
         self.watch.entries(&mut entries);
+        self.decrypt.entries(&mut entries);
         self.rules.entries(&mut entries);
         self.geoip.entries(&mut entries);
         self.output.entries(&mut entries);
@@ -343,6 +351,11 @@ impl Configuration {
                 server_bytes_max: self.tls.server_bytes_max.value as usize,
                 dtls_hellos_max: self.tls.dtls_hellos_max.value as usize,
                 dtls_bytes_max: self.tls.dtls_bytes_max.value as usize,
+            },
+            decrypt: DecryptSettings {
+                keys: Arc::new(KeyStore::new(self.decrypt.secrets_max.value as usize)),
+                secrets_max: self.decrypt.secrets_max.value as usize,
+                sessions_max: self.decrypt.sessions_max.value as usize,
             },
             hello_details: true,
             ledger: self.ledger()?,
@@ -454,6 +467,7 @@ impl Configuration {
         self.tls.check()?;
         self.hosts.check()?;
         self.watch.check()?;
+        self.decrypt.check()?;
         self.rules.check()?;
         self.geoip.check()?;
         self.output.check()?;

@@ -13,9 +13,10 @@ mod zones;
 pub use file::{Configuration, FileError, SYSTEM_FILE};
 pub use section::{Entry, Origin, Sourced};
 pub use sections::{
-    AlertsSection, CanarySection, DnsSection, ExposuresSection, FragmentsSection, GeoipSection,
-    HomeSection, HostsSection, InputSection, LimitsSection, MirrorSection, OutputSection,
-    QuicSection, RulesSection, StateSection, TimeoutsSection, TlsSection, WatchSection,
+    AlertsSection, CanarySection, DecryptSection, DnsSection, ExposuresSection, FragmentsSection,
+    GeoipSection, HomeSection, HostsSection, InputSection, LimitsSection, MirrorSection,
+    OutputSection, QuicSection, RulesSection, StateSection, TimeoutsSection, TlsSection,
+    WatchSection,
 };
 pub use zones::{Site, Zone};
 
@@ -317,6 +318,8 @@ pub struct Flags {
     pub site_from_path: bool,
     /// `--isolate`
     pub isolate: bool,
+    /// `--keylog`, empty where not given.
+    pub keylogs: Vec<String>,
     /// `--rules`
     pub rules: Option<String>,
     /// `--geoip`
@@ -376,6 +379,8 @@ impl Configuration {
         input.isolate.flag("--isolate", given(flags.isolate));
         let networks = (!flags.home_networks.is_empty()).then(|| flags.home_networks.clone());
         self.home.networks.flag("--home-net", networks);
+        let keylogs = (!flags.keylogs.is_empty()).then(|| flags.keylogs.clone());
+        self.decrypt.keylog.flag("--keylog", keylogs);
         self.rules.dir.flag("--rules", flags.rules.clone());
         self.geoip.file.flag("--geoip", flags.geoip.clone());
         self.output.events.flag("--events", flags.events.clone());

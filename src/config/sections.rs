@@ -10,7 +10,7 @@ use crate::absence::Demands;
 use crate::aggregate::{HostLimits, MemoryLimits, VerdictLimits, WatchLimits};
 use crate::alert::{AlertSettings, UploadLimits};
 use crate::flow::{FragmentLimits, HomeNetworks, Timeouts};
-use crate::pipeline::{DnsLimits, MirrorLimits, QuicSettings, SHARDS, TlsLimits};
+use crate::pipeline::{DecryptSettings, DnsLimits, MirrorLimits, QuicSettings, SHARDS, TlsLimits};
 
 /// A day: no flow or question is worth waiting for longer.
 const DAY_SECONDS: u64 = 86_400;
@@ -278,6 +278,18 @@ section! {
         absence_visible_percent_min: u64 = Demands::default().visible_percent_min, within 1..=100;
         /// Times of contacts that are kept.
         absence_contacts_max: u64 = Demands::default().contacts_max as u64, within 1..=1 << 28;
+    }
+}
+
+section! {
+    /// Secrets that decrypt TLS. [`DecryptSettings`] has the reasons.
+    pub struct DecryptSection, RawDecrypt, "decrypt" {
+        /// Key logs, as browsers and libraries write them for `SSLKEYLOGFILE`.
+        keylog: Vec<String> = Vec::new();
+        /// Sessions whose secrets are kept.
+        secrets_max: u64 = DecryptSettings::default().secrets_max as u64, within 1..=1 << 24;
+        /// Sessions decrypted at a time.
+        sessions_max: u64 = DecryptSettings::default().sessions_max as u64, within 1..=1 << 20;
     }
 }
 

@@ -238,6 +238,21 @@ pub const CATALOGUE: &[Definition] = &[
         "Hellos of DTLS: read, those put together from pieces, pieces refused for lack of room or because they contradict, and hellos of which a piece never came.",
     ),
     counter(
+        "avscope_tls_secrets_total",
+        &["outcome"],
+        "Secrets of TLS that were given or stand in captures: kept, repeated, of no use here, without room; lines that are none of a key log; blocks of captures with secrets, and those of them that are passed over.",
+    ),
+    counter(
+        "avscope_tls_decryption_total",
+        &["outcome"],
+        "While any secret is known: sessions of TLS over TCP whose hello was read, those of them in which something was opened, those whose early data was passed over; requests and certificates read inside.",
+    ),
+    counter(
+        "avscope_tls_decryption_failures_total",
+        &["reason"],
+        "Sessions of TLS that were not decrypted while any secret is known, or not to their end, by the reason; one of them each at most.",
+    ),
+    counter(
         "avscope_dns_questions_total",
         &[],
         "Questions to name services in messages that could be read, repeated ones included.",

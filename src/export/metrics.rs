@@ -14,8 +14,8 @@ use crate::decode::{NotIp, TunnelKind, Undecodable};
 use crate::flow::{DatagramOutcome, FlowEndReason};
 use crate::geo::Dataset;
 use crate::model::{
-    Contact, CountryCode, Coverage, DnsOutcome, EvidenceKind, HostFactKind, Locality, Purpose,
-    Verdict,
+    Contact, CountryCode, Coverage, DecryptFailure, DnsOutcome, EvidenceKind, HostFactKind,
+    Locality, Purpose, Verdict,
 };
 use crate::report::{ExposureView, PurposeView, Summary};
 
@@ -353,6 +353,36 @@ fn tls(summary: &Summary, samples: &mut Samples) {
         ("given_up", dtls.given_up),
     ] {
         samples.add("avscope_dtls_hellos_total", &[outcome], count);
+    }
+    decryption(summary, samples);
+}
+
+fn decryption(summary: &Summary, samples: &mut Samples) {
+    let (keys, sessions) = (&summary.keys, &summary.shards.decrypt);
+    for (outcome, count) in [
+        ("kept", keys.secrets),
+        ("repeated", keys.repeated),
+        ("ignored", keys.ignored),
+        ("malformed", keys.malformed),
+        ("refused", keys.refused),
+        ("block", keys.blocks),
+        ("other_block", keys.other_blocks),
+    ] {
+        samples.add("avscope_tls_secrets_total", &[outcome], count);
+    }
+    for (outcome, count) in [
+        ("session", sessions.sessions),
+        ("opened", sessions.opened),
+        ("early_data", sessions.early_data),
+        ("request", sessions.requests),
+        ("certificate", sessions.certificates),
+    ] {
+        samples.add("avscope_tls_decryption_total", &[outcome], count);
+    }
+    for reason in DecryptFailure::ALL {
+        let count = sessions.failures[reason.index()];
+        let name = "avscope_tls_decryption_failures_total";
+        samples.add(name, &[reason.as_str()], count);
     }
 }
 

@@ -5,6 +5,7 @@
 mod app_protocol;
 mod closed_set;
 mod coverage;
+mod decryption;
 mod host_facts;
 mod host_words;
 mod redact;
@@ -16,6 +17,7 @@ mod words;
 pub use app_protocol::{AppProtocol, Carries};
 pub(crate) use closed_set::closed_set;
 pub use coverage::{Coverage, Locality};
+pub use decryption::DecryptFailure;
 pub use host_facts::{AddressState, DhcpType, HostFactKind};
 pub use host_words::{HostRole, NatSign, SystemFamily, TenancyCause};
 pub use redact::{REDACTED, redact_identifiers, redact_target, redacted};

@@ -28,5 +28,6 @@ pub use quic::{
 pub use server::{ServerCounters, ServerLimits, ServerPlace, ServerReader, may_turn_to_tls};
 pub use slab::Slab;
 pub use stream::{
-    HandshakeCounters, HandshakeLimits, Message, StreamReader, coverage_of, unrecognised,
+    DecryptCounters, HandshakeCounters, HandshakeLimits, Inside, Message, StreamReader,
+    coverage_of, unrecognised,
 };

@@ -2,22 +2,32 @@
 
 mod beginnings;
 mod conversation;
+mod decrypted;
 mod ordered;
+mod reading;
+mod signs;
 
-use self::beginnings::{Choice, Place, choose, is_sure_head};
-use self::conversation::{Client, Conversation, Kind, NameServer, State};
+pub use self::decrypted::DecryptCounters;
+pub use self::signs::{coverage_of, unrecognised};
+
+use self::beginnings::{Choice, Place, choose};
+use self::conversation::{Conversation, Kind};
+use self::decrypted::Decryption;
+use self::signs::{is_head, is_padding, look_again, may_ask_for_tls, may_be_swapped, recognised};
+use std::sync::Arc;
+
 use super::Slab;
 use super::hello::{conclude, finish, settle};
 use crate::decode::{Packet, TcpFlags};
-use crate::flow::{Delivery, Directed, FlowEntry, FlowFlags, StreamLimits};
-use crate::model::{AppProtocol, Carries, Coverage, Timestamp};
+use crate::flow::{Directed, FlowEntry, FlowFlags, StreamLimits};
+use crate::model::{AppProtocol, Coverage, Timestamp};
+use crate::protocol::decrypt::KeyStore;
 use crate::protocol::dns;
 use crate::protocol::http1::{self, Request};
 use crate::protocol::proxy_header;
-use crate::protocol::recognise::{Transport, looks_random, recognise};
 use crate::protocol::socks;
-use crate::protocol::starttls::{self, style_of};
-use crate::protocol::tls::{self, Certificate, ClientHello, Look, ServerFlight};
+use crate::protocol::starttls;
+use crate::protocol::tls::{self, Certificate, ClientHello, Look, ServerFlight, ServerHello};
 
 /// In the middle of a flow, so many payload packets of the client are looked at for a beginning.
 const LOOKS_MAX: u8 = 8;
@@ -32,6 +42,8 @@ pub struct HandshakeLimits {
     pub bytes_max: usize,
     /// Per flow.
     pub stream: StreamLimits,
+    /// TLS sessions that are decrypted at a time; each has one of those places.
+    pub sessions_max: usize,
 }
 
 /// What was refused, with its reason.
@@ -62,8 +74,21 @@ pub enum Message<'a> {
     Request(&'a Request<'a>),
     /// A request to a SOCKS proxy.
     Socks(&'a socks::Request<'a>),
+    /// A request inside TLS, and how it is written there.
+    Decrypted(Inside, &'a Request<'a>),
+    /// What a server of TLS 1.3 chose, and the certificate that it showed under encryption.
+    DecryptedServer(&'a ServerHello, &'a Certificate<'a>),
     /// A DNS message, and which way it went.
     Dns(Directed, &'a [u8]),
+}
+
+/// What is read inside TLS.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Inside {
+    /// HTTP/1.
+    Http,
+    /// HTTP/2.
+    Http2,
 }
 
 /// The payload of one packet.
@@ -102,6 +127,7 @@ pub struct StreamReader {
     held_bytes: usize,
     limits: HandshakeLimits,
     counters: HandshakeCounters,
+    decryption: Decryption,
 }
 
 impl StreamReader {
@@ -112,7 +138,21 @@ impl StreamReader {
             held_bytes: 0,
             limits,
             counters: HandshakeCounters::default(),
+            decryption: Decryption {
+                sessions_max: limits.sessions_max,
+                ..Decryption::default()
+            },
         }
+    }
+
+    /// From here on these secrets are known.
+    pub fn know(&mut self, keys: &Arc<KeyStore>) {
+        self.decryption.keys = (!keys.is_empty()).then(|| Arc::clone(keys));
+    }
+
+    /// What became of sessions that could be decrypted.
+    pub fn decrypt_counters(&self) -> DecryptCounters {
+        self.decryption.counters
     }
 
     /// What was refused so far.
@@ -182,6 +222,9 @@ impl StreamReader {
                 .counters
                 .gaps
                 .saturating_add(conversation.gaps_at_end());
+            if conversation.parsers.kind == Kind::Encrypted {
+                self.decryption.sessions = self.decryption.sessions.saturating_sub(1);
+            }
             conversation.shrink();
         }
         self.conversations.give_back(number);
@@ -319,6 +362,12 @@ impl StreamReader {
         show: &mut impl FnMut(&mut FlowEntry, Message<'_>),
     ) {
         match tls::look(segment.payload) {
+            Look::Hello(hello)
+                if self.decryption.keys.is_some()
+                    && self.decryption.admits(&hello, self.has_place()) =>
+            {
+                self.open(entry, place, segment, show);
+            }
             Look::Hello(hello) => {
                 entry.set_app_protocol(AppProtocol::Tls);
                 conclude(entry, &hello, show);
@@ -384,298 +433,6 @@ impl StreamReader {
             entry.looked_at = CLIENT_UNKNOWN;
         }
     }
-
-    /// Begins to read a stream.
-    fn open(
-        &mut self,
-        entry: &mut FlowEntry,
-        place: &mut Option<u32>,
-        segment: Segment<'_>,
-        show: &mut impl FnMut(&mut FlowEntry, Message<'_>),
-    ) {
-        let at_beginning = segment.sequence == entry.stream_start;
-        let Some(number) = self.place(entry, place, &segment) else {
-            // Without a place the first packet alone is read.
-            if at_beginning && let http1::Look::Request(request, _) = http1::look(segment.payload) {
-                entry.set_app_protocol(AppProtocol::Http);
-                show(entry, Message::Request(&request));
-            }
-            return;
-        };
-        self.go_on(entry, number, place, segment, show);
-    }
-
-    /// A place for the flow; `None`, counted, if there is none.
-    fn place(
-        &mut self,
-        entry: &mut FlowEntry,
-        place: &mut Option<u32>,
-        segment: &Segment<'_>,
-    ) -> Option<u32> {
-        if self.conversations.in_use() >= self.limits.handshakes_max {
-            self.counters.refused_handshakes = self.counters.refused_handshakes.saturating_add(1);
-            finish(entry, Coverage::Lost);
-            return None;
-        }
-        // Until a message is complete, part of it is missing; a protocol that need not show one is what it is.
-        if !may_ask_for_tls(entry) {
-            settle(entry, Coverage::Lost);
-        }
-        let number = self.conversations.take();
-        *place = Some(number);
-        if let Some(fresh) = self.conversations.get_mut(number) {
-            fresh.reset(entry.stream_start, segment);
-        }
-        Some(number)
-    }
-
-    fn go_on(
-        &mut self,
-        entry: &mut FlowEntry,
-        number: u32,
-        place: &mut Option<u32>,
-        segment: Segment<'_>,
-        show: &mut impl FnMut(&mut FlowEntry, Message<'_>),
-    ) {
-        let Some(open) = self.conversations.get_mut(number) else {
-            return;
-        };
-        let held_before = open.held_bytes();
-        let room = self.limits.bytes_max.saturating_sub(self.held_bytes);
-        let Conversation {
-            stream, parsers, ..
-        } = open;
-        let mut client = Client {
-            room: room
-                .saturating_add(held_before)
-                .saturating_sub(stream.held_bytes()),
-            parsers,
-            entry,
-            show,
-        };
-        let gaps = &mut self.counters.gaps;
-        let delivery = stream.take(&segment, &self.limits.stream, room, gaps, &mut client);
-        let (kind, state) = (parsers.kind, parsers.state);
-        let refused = u64::from(state == State::NoRoom || delivery == Delivery::NoRoom);
-        self.account(number, held_before, refused);
-        match (kind, state) {
-            (_, State::Done) => {
-                self.counters.reassembled = self.counters.reassembled.saturating_add(1);
-                self.close(place.take());
-            }
-            (_, State::NoRoom) | (Kind::Http2, State::Mismatch) => self.give_up(entry, place),
-            (_, State::Ended | State::Exhausted) => {
-                let exhausted = u64::from(state == State::Exhausted);
-                self.counters.watched_out = self.counters.watched_out.saturating_add(exhausted);
-                self.close(place.take());
-                entry.flags.set(FlowFlags::INSPECTED);
-            }
-            (kind, State::Mismatch) => {
-                self.close(place.take());
-                mismatch(entry, kind, &segment);
-            }
-            (
-                Kind::Requests | Kind::Dns | Kind::Http2 | Kind::Socks | Kind::Watch,
-                State::NeedMore,
-            ) => {}
-            (Kind::Undecided | Kind::Hello, State::NeedMore) => {
-                if segment.missing > 0 {
-                    self.close(place.take());
-                    finish(entry, Coverage::Truncated);
-                } else if delivery == Delivery::NoRoom
-                    && segment.sequence.wrapping_sub(entry.stream_start) < 1 << 31
-                    && segment.sequence.wrapping_sub(entry.stream_start)
-                        >= self.limits.stream.window_bytes
-                {
-                    self.give_up(entry, place);
-                }
-            }
-        }
-    }
-
-    /// What the server of a conversation sends; only name servers are listened to.
-    fn answer(
-        &mut self,
-        entry: &mut FlowEntry,
-        number: u32,
-        segment: Segment<'_>,
-        show: &mut impl FnMut(&mut FlowEntry, Message<'_>),
-    ) {
-        let Some(open) = self.conversations.get_mut(number) else {
-            return;
-        };
-        if open.parsers.kind != Kind::Dns {
-            return;
-        }
-        if !open.answers_known {
-            open.answers_known = true;
-            open.answers.reset(segment.sequence);
-        }
-        let held_before = open.held_bytes();
-        let room = self.limits.bytes_max.saturating_sub(self.held_bytes);
-        let Conversation {
-            answers, parsers, ..
-        } = open;
-        let mut server = NameServer {
-            room: room
-                .saturating_add(held_before)
-                .saturating_sub(answers.held_bytes()),
-            parsers,
-            entry,
-            show,
-        };
-        let gaps = &mut self.counters.gaps;
-        let delivery = answers.take(&segment, &self.limits.stream, room, gaps, &mut server);
-        self.account(number, held_before, u64::from(delivery == Delivery::NoRoom));
-    }
-
-    /// What a conversation holds has changed; so many of its segments found no room, beside what its parsers dropped.
-    fn account(&mut self, number: u32, held_before: usize, refused: u64) {
-        let Some(open) = self.conversations.get_mut(number) else {
-            return;
-        };
-        let refused = refused.saturating_add(std::mem::take(&mut open.parsers.refused));
-        self.counters.refused_segments = self.counters.refused_segments.saturating_add(refused);
-        self.held_bytes = self
-            .held_bytes
-            .saturating_sub(held_before)
-            .saturating_add(open.held_bytes());
-    }
-
-    fn give_up(&mut self, entry: &mut FlowEntry, place: &mut Option<u32>) {
-        self.counters.given_up = self.counters.given_up.saturating_add(1);
-        self.close(place.take());
-        finish(entry, Coverage::Lost);
-    }
-}
-
-/// The stream turned out to be something else than it began like.
-fn mismatch(entry: &mut FlowEntry, kind: Kind, segment: &Segment<'_>) {
-    match kind {
-        Kind::Hello => finish(entry, Coverage::NoClientHello),
-        // It showed what it had to show, or nothing that could be read.
-        Kind::Requests | Kind::Http2 | Kind::Dns | Kind::Watch => {
-            finish(entry, Coverage::OtherProtocol);
-        }
-        // Sure of the protocol, and what it negotiates cannot be read.
-        Kind::Socks if entry.app_protocol() == Some(AppProtocol::Socks) => {
-            finish(entry, Coverage::Proxied);
-        }
-        Kind::Undecided | Kind::Socks => {
-            if !recognised(entry, Directed::FromInitiator, segment) {
-                finish(entry, unrecognised(segment.payload));
-            }
-            entry.flags.set(FlowFlags::INSPECTED);
-        }
-    }
-}
-
-/// Whether the bytes tell what protocol it is. If it is one that shows no name, nothing more is read of the flow.
-fn recognised(entry: &mut FlowEntry, direction: Directed, segment: &Segment<'_>) -> bool {
-    let found = recognise(
-        Transport::Tcp,
-        segment.source_port,
-        segment.destination_port,
-        segment.payload,
-    );
-    let Some(protocol) = found else { return false };
-    entry.set_app_protocol(protocol);
-    match protocol {
-        // Its beginning was not seen from this side; the client's may still come.
-        AppProtocol::Tls | AppProtocol::Http => {
-            if !entry.flags.has(FlowFlags::MIDSTREAM) {
-                settle(
-                    entry,
-                    match protocol {
-                        AppProtocol::Tls => Coverage::NoClientHello,
-                        _ => Coverage::Lost,
-                    },
-                );
-            }
-            direction == Directed::FromResponder
-        }
-        _ if style_of(protocol).is_some()
-            || protocol == AppProtocol::Http2 && direction == Directed::FromResponder =>
-        {
-            // Its client may ask for TLS, or has yet to speak.
-            settle(entry, coverage_of(protocol));
-            true
-        }
-        _ => {
-            finish(entry, coverage_of(protocol));
-            true
-        }
-    }
-}
-
-/// The bucket of a flow in which a protocol was recognised and no name was read.
-pub fn coverage_of(protocol: AppProtocol) -> Coverage {
-    match protocol.carries() {
-        Carries::Packets => Coverage::Tunnel,
-        Carries::Nothing => Coverage::NamelessProtocol,
-        Carries::Names | Carries::Encrypted => match protocol {
-            AppProtocol::Quic => Coverage::QuicUndecryptable,
-            AppProtocol::Tls | AppProtocol::Dtls => Coverage::NoClientHello,
-            AppProtocol::Dns | AppProtocol::Mdns | AppProtocol::Llmnr | AppProtocol::Nbns => {
-                Coverage::NameService
-            }
-            _ => Coverage::NamelessProtocol,
-        },
-    }
-}
-
-/// The bucket of a flow whose first bytes are those of no protocol that is known.
-pub fn unrecognised(payload: &[u8]) -> Coverage {
-    if looks_random(payload) {
-        Coverage::OpaquePayload
-    } else {
-        Coverage::OtherProtocol
-    }
-}
-
-/// One more packet that told nothing; after some, nothing more is expected.
-fn look_again(entry: &mut FlowEntry) {
-    entry.looked_at = entry.looked_at.saturating_add(1);
-    if entry.looked_at & !CLIENT_UNKNOWN >= LOOKS_MAX {
-        entry.flags.set(FlowFlags::INSPECTED);
-    }
-}
-
-/// Some devices count the padding of a short Ethernet frame as payload: at most six bytes of zeros. But for DNS, and
-/// PostgreSQL on its port, nothing that is read here begins so, and the stream goes on as if they had not been sent.
-fn is_padding(payload: &[u8]) -> bool {
-    const PADDING_MAX: usize = 6;
-    !payload.is_empty() && payload.len() <= PADDING_MAX && payload.iter().all(|byte| *byte == 0)
-}
-
-/// Only where the beginning was not seen can the sides be the wrong way round; and nothing may have been reported of them.
-fn may_be_swapped(entry: &FlowEntry) -> bool {
-    entry.flags.has(FlowFlags::MIDSTREAM) && !entry.flags.has(FlowFlags::HAS_DETAIL)
-}
-
-/// Whether a protocol was recognised whose client may ask for TLS.
-fn may_ask_for_tls(entry: &FlowEntry) -> bool {
-    entry.app_protocol().and_then(style_of).is_some()
-}
-
-/// Whether a client's stream whose beginning was not seen begins here.
-#[inline]
-fn is_head(payload: &[u8]) -> bool {
-    is_hello_head(payload) || is_request_head(payload) || is_sure_head(payload)
-}
-
-/// Whether a stream whose beginning was not seen begins here: enough of a record of handshake type to believe it.
-#[inline]
-fn is_hello_head(payload: &[u8]) -> bool {
-    payload.len() >= 3 && tls::begins_like_hello(payload)
-}
-
-/// Whether a request begins here, by more than its first letters: in the middle of a stream they prove little.
-#[inline]
-fn is_request_head(payload: &[u8]) -> bool {
-    payload.len() >= 16
-        && http1::begins_like_request(payload)
-        && !matches!(http1::look(payload), http1::Look::Other)
 }
 
 #[cfg(test)]

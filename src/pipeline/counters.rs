@@ -3,7 +3,9 @@
 use crate::aggregate::ByteLedger;
 use crate::decode::{NotIp, TunnelKind, Undecodable};
 use crate::flow::{DatagramCounters, DuplicateCounters, LossCounters};
-use crate::observe::{DnsCounters, DtlsCounters, HandshakeCounters, QuicCounters, ServerCounters};
+use crate::observe::{
+    DecryptCounters, DnsCounters, DtlsCounters, HandshakeCounters, QuicCounters, ServerCounters,
+};
 
 /// One outcome for every frame read, and the bytes of packets that belong to no flow.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -97,6 +99,8 @@ pub struct ShardCounters {
     pub servers: ServerCounters,
     /// Hellos of DTLS and what was refused of them.
     pub dtls: DtlsCounters,
+    /// TLS sessions whose secrets are known, or are not.
+    pub decrypt: DecryptCounters,
     /// Questions to name services.
     pub dns: DnsCounters,
     /// What hosts said of themselves.
@@ -154,6 +158,7 @@ impl std::ops::AddAssign<&ShardCounters> for ShardCounters {
         sum.refused_pieces += more.refused_pieces;
         sum.given_up += more.given_up;
         sum.untried += more.untried;
+        self.decrypt += other.decrypt;
         let (sum, more) = (&mut self.dns, &other.dns);
         sum.questions += more.questions;
         sum.unsolicited += more.unsolicited;

@@ -96,6 +96,8 @@ pub(super) struct Sighting {
     pub(super) frame: FrameRef,
     pub(super) ech_offered: bool,
     pub(super) ambiguous: bool,
+    /// It was read inside TLS, with a secret that was given.
+    pub(super) decrypted: bool,
     pub(super) next: Option<u32>,
 }
 
@@ -108,6 +110,7 @@ impl Default for Sighting {
             frame: FrameRef::default(),
             ech_offered: false,
             ambiguous: false,
+            decrypted: false,
             next: None,
         }
     }
@@ -123,6 +126,8 @@ pub(super) struct Telling<'a> {
     frame: Option<FrameRef>,
     pub(super) part: u16,
     quic_version: Option<u32>,
+    /// What is being told was read inside TLS, with a secret that was given.
+    pub(super) decrypted: Option<AppProtocol>,
 }
 
 impl<'a> Telling<'a> {
@@ -144,6 +149,7 @@ impl<'a> Telling<'a> {
             frame: None,
             part: 0,
             quic_version: None,
+            decrypted: None,
         }
     }
 
@@ -164,6 +170,19 @@ impl<'a> Telling<'a> {
             Message::Hello(hello) => self.hello(entry, hello),
             Message::Server(flight, certificate) => self.server(entry, flight, certificate),
             Message::Request(request) => self.request(entry, request),
+            Message::Decrypted(inside, request) => {
+                self.decrypted = Some(inside.app_protocol());
+                self.request(entry, request);
+                self.decrypted = None;
+            }
+            Message::DecryptedServer(hello, certificate) => {
+                self.decrypted = Some(AppProtocol::Tls);
+                let resumed = false;
+                let version = hello.version;
+                let seen = ServerSeen { version, resumed };
+                self.certificate(entry, hello.alpn(), certificate, seen);
+                self.decrypted = None;
+            }
             Message::Socks(request) => self.socks(entry, request),
             Message::Dns(direction, bytes) => {
                 self.dns_message(entry, direction, AppProtocol::Dns, bytes);
@@ -235,7 +254,7 @@ impl<'a> Telling<'a> {
         }
         let method = self.events.keep_text(request.method);
         let target = self.events.keep_text(request.target);
-        let protocol = match entry.app_protocol() {
+        let protocol = match self.decrypted.or(entry.app_protocol()) {
             Some(AppProtocol::Http2) => AppProtocol::Http2,
             _ => AppProtocol::Http,
         };
@@ -258,6 +277,7 @@ impl<'a> Telling<'a> {
             frame: self.frame(),
             ech_offered: false,
             ambiguous: false,
+            decrypted: self.decrypted.is_some(),
             next: None,
         };
         let text = self.events.keep_text(text);
@@ -302,6 +322,7 @@ impl<'a> Telling<'a> {
             app_protocol,
             tunnelled: detail.tunnelled,
             quic_version: self.quic_version,
+            decrypted: self.decrypted.is_some(),
             method,
             target,
             facts: self.events.facts_since(first_fact),
@@ -614,6 +635,7 @@ impl Sighting {
             frame: self.frame,
             ech_offered: self.ech_offered,
             ambiguous: self.ambiguous,
+            decrypted: self.decrypted,
         }
     }
 }

@@ -85,6 +85,7 @@ impl Telling<'_> {
             frame: self.frame(),
             ech_offered: entry.flags.has(FlowFlags::ECH_OFFERED),
             ambiguous: false,
+            decrypted: false,
             next: None,
         };
         let text = self.events.keep_text(text);
@@ -115,6 +116,7 @@ impl Telling<'_> {
             frame: self.frame(),
             ech_offered,
             ambiguous: false,
+            decrypted: false,
             next: None,
         };
         let text = self.events.keep_text(name);
@@ -195,9 +197,20 @@ impl Telling<'_> {
             resumed: flight.is_resumed(),
         };
         self.facts.keep(entry, |detail| detail.server = seen);
-        let Some(certificate) = certificate else {
-            return;
-        };
+        if let Some(certificate) = certificate {
+            let alpn = flight.hello().map_or(&[][..], |hello| hello.alpn());
+            self.certificate(entry, alpn, certificate, seen);
+        }
+    }
+
+    /// Who a server says that it is.
+    pub fn certificate(
+        &mut self,
+        entry: &mut FlowEntry,
+        alpn: &[u8],
+        certificate: &Certificate<'_>,
+        seen: ServerSeen,
+    ) {
         let verdict = if self.facts.is_named(entry) {
             None
         } else {
@@ -206,6 +219,7 @@ impl Telling<'_> {
         let first = self.events.facts_begin();
         let frame = self.frame();
         let ech_offered = entry.flags.has(FlowFlags::ECH_OFFERED);
+        let decrypted = self.decrypted.is_some();
         let fact = |name: &[u8], verdict: Option<&Verdict<'_>>| Sighting {
             kind: EvidenceKind::TlsCert,
             name: None,
@@ -213,6 +227,7 @@ impl Telling<'_> {
             frame,
             ech_offered,
             ambiguous: verdict.is_some_and(|it| it.ambiguous),
+            decrypted,
             next: None,
         };
         for name in certificate.names() {
@@ -236,7 +251,7 @@ impl Telling<'_> {
             named(entry, Coverage::Attributed);
         }
         let scratch = &mut self.facts.scratch;
-        let seen = certificate_seen(scratch, self.events, flight, certificate, seen);
+        let seen = certificate_seen(scratch, self.events, alpn, certificate, seen);
         let tls = self.events.keep_tls(TlsSeen::Certificate(seen));
         let texts = [TextRef::default(); 2];
         self.observed_with(entry, AppProtocol::Tls, texts, first, tls);
@@ -335,7 +350,7 @@ fn hello_seen(
 fn certificate_seen(
     scratch: &mut String,
     events: &mut EventRun,
-    flight: &ServerFlight,
+    alpn: &[u8],
     certificate: &Certificate<'_>,
     server: ServerSeen,
 ) -> CertificateSeen {
@@ -358,7 +373,6 @@ fn certificate_seen(
         events.keep_text(scratch.as_bytes())
     };
     let (not_before, not_after) = (time(certificate.not_before), time(certificate.not_after));
-    let alpn = flight.hello().map_or(&[][..], |hello| hello.alpn());
     let alpn = events.keep_text(alpn);
     let first = events.texts_begin();
     for name in certificate.alternative_names() {

@@ -20,6 +20,7 @@ mod run;
 pub mod shard;
 mod worker;
 
+pub use crate::protocol::decrypt::{KeyCounters, KeyStore, LineKind};
 pub use balance::conservation;
 pub use counters::{FrameCounters, HostFactCounters, ShardCounters};
 pub use locate::{FlowLocator, FragmentFinder};
@@ -130,6 +131,29 @@ impl Default for TlsLimits {
     }
 }
 
+/// Secrets of TLS, and bounds of what is decrypted by them.
+#[derive(Clone, Debug)]
+pub struct DecryptSettings {
+    /// Secrets known from the start; captures may add some.
+    pub keys: Arc<KeyStore>,
+    /// Sessions whose secrets are kept.
+    pub secrets_max: usize,
+    /// Sessions decrypted at a time, over all shards.
+    pub sessions_max: usize,
+}
+
+impl Default for DecryptSettings {
+    fn default() -> Self {
+        Self {
+            keys: Arc::new(KeyStore::default()),
+            // About 250 bytes each: 16 MB when full. A browser's day has some thousands.
+            secrets_max: 1 << 16,
+            // 3 kB each, and a record of 16 KiB while it is put together: they last as long as their connections.
+            sessions_max: 1 << 14,
+        }
+    }
+}
+
 /// Everything that decides what comes out.
 #[derive(Clone, Debug)]
 pub struct Settings {
@@ -159,6 +183,8 @@ pub struct Settings {
     pub quic: QuicSettings,
     /// What is kept about TLS beside the client's stream.
     pub tls: TlsLimits,
+    /// What is known that decrypts TLS.
+    pub decrypt: DecryptSettings,
     /// Whether an output wants what a hello offers beside the name: ALPN, versions, fingerprints.
     pub hello_details: bool,
     /// What is made of events.

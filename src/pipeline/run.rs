@@ -1,5 +1,7 @@
 //! A source → shards → ordered events, on the calling thread or with a reader and workers of their own.
 
+use std::sync::Arc;
+
 use crossbeam_channel::{Receiver, Sender, bounded};
 
 use super::counters::{FrameCounters, ShardCounters};
@@ -10,9 +12,11 @@ use super::worker::{RunSink, Watermark, Worker};
 use super::{SHARDS, Settings};
 use crate::aggregate::EventRun;
 use crate::capture::{
-    CaptureError, FrameBatch, FrameDescriptor, FrameStorage, PacketSource, SourceState,
+    CaptureError, DecryptionSecrets, FrameBatch, FrameDescriptor, FrameStorage, PacketSource,
+    SourceState,
 };
 use crate::model::{Tick, Timestamp};
+use crate::protocol::decrypt::{KeyCounters, KeyStore};
 
 /// Frames after which a watermark passes at the latest: bounds what a run can hold.
 const WATERMARK_FRAMES: u64 = 16 << 10;
@@ -34,6 +38,8 @@ pub struct Outcome {
     pub frames: FrameCounters,
     /// What the shards came to.
     pub shards: ShardCounters,
+    /// What became of the secrets that captures hold.
+    pub keys: KeyCounters,
     /// Packets processed by each worker.
     pub packets_by_worker: Vec<u64>,
     /// Stream time of the last frame.
@@ -45,6 +51,7 @@ impl std::ops::AddAssign<&Outcome> for Outcome {
     fn add_assign(&mut self, other: &Self) {
         self.frames += &other.frames;
         self.shards += &other.shards;
+        self.keys += other.keys;
         let workers = self.packets_by_worker.len();
         self.packets_by_worker
             .resize(workers.max(other.packets_by_worker.len()), 0);
@@ -115,6 +122,31 @@ impl Pace {
     }
 }
 
+/// What the reader learns of secrets on its way.
+struct Keys(KeyStore);
+
+impl Keys {
+    fn of(settings: &Settings) -> Self {
+        Self(settings.decrypt.keys.uncounted())
+    }
+
+    /// Takes what stands before a batch; everything that is known, if that is more than before.
+    fn learn(&mut self, secrets: &[DecryptionSecrets]) -> Option<Arc<KeyStore>> {
+        let mut learnt = false;
+        for block in secrets {
+            match block {
+                DecryptionSecrets::TlsKeyLog(text) => learnt |= self.0.add_block(text),
+                DecryptionSecrets::Other => self.0.add_other_block(),
+            }
+        }
+        learnt.then(|| Arc::new(self.0.clone()))
+    }
+
+    fn counters(&self) -> KeyCounters {
+        self.0.counters()
+    }
+}
+
 /// Hands runs straight to the sink.
 struct Straight<'a> {
     sink: &'a mut dyn EventSink,
@@ -142,11 +174,15 @@ fn replay_inline(
     let mut worker = Worker::new(settings, 0, 1);
     let mut straight = Straight { sink, error: None };
     let mut pace = Pace::default();
+    let mut keys = Keys::of(settings);
     let mut batch = FrameBatch::with_capacity(settings.batch_frames);
     let mut tasks = Vec::with_capacity(settings.batch_frames);
     let mut datagrams = Vec::new();
     let mut running = Some(());
     while running.is_some() && source.next_batch(&mut batch)? == SourceState::Filled {
+        if let Some(known) = keys.learn(&batch.secrets) {
+            worker.know(&known);
+        }
         let bytes = batch.storage.bytes();
         for descriptor in &batch.descriptors {
             if let Some(watermark) = pace.before(descriptor.stream_time) {
@@ -193,6 +229,7 @@ fn replay_inline(
         frames: dispatcher.finish(),
         packets_by_worker: vec![shards.packets],
         shards,
+        keys: keys.counters(),
         end: pace.last,
     })
 }
@@ -205,6 +242,8 @@ struct WorkBatch {
     /// Payloads of packets that were put together from fragments.
     datagrams: Vec<u8>,
     watermark: Option<Watermark>,
+    /// Secrets that are known from its first packet on, where there are more than before.
+    keys: Option<Arc<KeyStore>>,
     end: bool,
 }
 
@@ -223,6 +262,7 @@ impl Feed {
         next.datagrams.clear();
         next.storage = self.filling.storage.clone();
         next.watermark = None;
+        next.keys = None;
         next.end = false;
         self.queue
             .send(std::mem::replace(&mut self.filling, next))
@@ -279,7 +319,7 @@ fn replay_threaded(
             outcome.shards += &counters;
         }
         merged.map_err(ReplayError::Sink)?;
-        (outcome.frames, outcome.end) = read?;
+        (outcome.frames, outcome.end, outcome.keys) = read?;
         Ok(outcome)
     })
 }
@@ -288,12 +328,19 @@ fn read_all(
     source: &mut (dyn PacketSource + Send),
     settings: &Settings,
     mut feeds: Vec<Feed>,
-) -> Result<(FrameCounters, Option<Timestamp>), CaptureError> {
+) -> Result<(FrameCounters, Option<Timestamp>, KeyCounters), CaptureError> {
     let mut dispatcher = Dispatcher::new(settings);
     let mut pace = Pace::default();
+    let mut keys = Keys::of(settings);
     let mut batch = FrameBatch::with_capacity(settings.batch_frames);
     let mut running = Some(());
     while running.is_some() && source.next_batch(&mut batch)? == SourceState::Filled {
+        if let Some(known) = keys.learn(&batch.secrets) {
+            running = hand_keys_out(&known, &mut feeds);
+            if running.is_none() {
+                break;
+            }
+        }
         running = hand_out(&batch, &mut dispatcher, &mut pace, &mut feeds);
     }
     for feed in &mut feeds {
@@ -302,7 +349,18 @@ fn read_all(
         // A worker that is gone has its reason; the others still finish.
         let _ = feed.flush();
     }
-    Ok((dispatcher.finish(), pace.last))
+    Ok((dispatcher.finish(), pace.last, keys.counters()))
+}
+
+/// The packets that were handed out before are read without them.
+fn hand_keys_out(keys: &Arc<KeyStore>, feeds: &mut [Feed]) -> Option<()> {
+    for feed in feeds {
+        if !feed.filling.tasks.is_empty() {
+            feed.flush()?;
+        }
+        feed.filling.keys = Some(Arc::clone(keys));
+    }
+    Some(())
 }
 
 fn hand_out(
@@ -368,6 +426,9 @@ fn work_off(
     mut sink: Queued,
 ) -> ShardCounters {
     while let Ok(mut batch) = work.recv() {
+        if let Some(keys) = batch.keys.take() {
+            worker.know(&keys);
+        }
         worker.process(&batch.tasks, batch.storage.bytes(), &batch.datagrams);
         let mut listening = Some(());
         if let Some(watermark) = batch.watermark {

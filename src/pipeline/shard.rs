@@ -9,6 +9,8 @@
     clippy::panic
 )]
 
+use std::sync::Arc;
+
 use super::facts::{FlowFacts, Telling};
 use super::{SHARDS, Settings, ShardCounters};
 use crate::aggregate::{EventKey, EventRun, Ordinal};
@@ -24,6 +26,7 @@ use crate::observe::{
     QuicReader, ServerLimits, ServerReader, StreamReader, coverage_of, may_begin_another,
     may_turn_to_tls, unrecognised,
 };
+use crate::protocol::decrypt::KeyStore;
 use crate::protocol::recognise::{Transport, recognise};
 
 /// Datagrams of a flow that are looked at for what protocol it is.
@@ -111,6 +114,7 @@ impl Shard {
             handshakes_max: part(settings.handshakes_max),
             bytes_max: part(settings.handshake_bytes_max),
             stream: settings.stream,
+            sessions_max: part(settings.decrypt.sessions_max),
         };
         let servers = ServerLimits {
             handshakes_max: part(settings.tls.servers_max),
@@ -135,6 +139,8 @@ impl Shard {
             bytes_max: part(settings.quic.hello_bytes_max),
             initials_per_flow_max: settings.quic.initials_per_flow_max,
         };
+        let mut streams = StreamReader::new(limits);
+        streams.know(&settings.decrypt.keys);
         Self {
             duplicates: DuplicateWindow::new(duplicates),
             loss: LossProbe::new(part(settings.mirror.followed_max)),
@@ -144,7 +150,7 @@ impl Shard {
                 settings.timeouts,
             ),
             readers: Readers {
-                streams: StreamReader::new(limits),
+                streams,
                 dns: DnsReader::new(questions),
                 servers: ServerReader::new(servers),
                 dtls: DtlsReader::new(dtls),
@@ -252,6 +258,11 @@ impl Shard {
         });
     }
 
+    /// From here on these secrets are known.
+    pub fn know(&mut self, keys: &Arc<KeyStore>) {
+        self.readers.streams.know(keys);
+    }
+
     /// The next tick at which something may be due.
     pub fn next_due(&self) -> Option<Tick> {
         self.flows.next_due()
@@ -288,6 +299,7 @@ impl Shard {
         counters.duplicates = self.duplicates.counters();
         counters.loss = self.loss.counters();
         counters.handshakes = self.readers.streams.counters();
+        counters.decrypt = self.readers.streams.decrypt_counters();
         counters.dns = self.readers.dns.counters();
         counters.quic = self.readers.quic.counters();
         counters.servers = self.readers.servers.counters();

@@ -1,9 +1,12 @@
 //! The shards of one worker: their packets in, runs of ordered events out.
 
+use std::sync::Arc;
+
 use super::shard::{Shard, Task};
 use super::{SHARDS, Settings, ShardCounters};
 use crate::aggregate::EventRun;
 use crate::model::{Tick, Timestamp};
+use crate::protocol::decrypt::KeyStore;
 
 /// Events a run may hold when many flows end at once; a run of packets between two watermarks is bounded by their number.
 const RUN_EVENTS_MAX: usize = 16 << 10;
@@ -43,6 +46,13 @@ impl Worker {
             shards,
             count,
             events: EventRun::default(),
+        }
+    }
+
+    /// From here on these secrets are known.
+    pub fn know(&mut self, keys: &Arc<KeyStore>) {
+        for shard in &mut self.shards {
+            shard.know(keys);
         }
     }
 

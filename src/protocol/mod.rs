@@ -9,6 +9,7 @@
     clippy::panic
 )]
 
+pub mod decrypt;
 pub mod dhcp;
 pub mod dns;
 pub mod dtls;

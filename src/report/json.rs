@@ -5,6 +5,7 @@ use std::io::Write;
 
 use serde::Serialize;
 
+use super::decryption::{Decryption, decryption};
 use super::hosts::HostView;
 use super::hosts_seen::{Apart, HostsSeen};
 use super::inputs::{self, Beside, HomeNetHint, Input};
@@ -50,6 +51,7 @@ struct Document<'a> {
     quic: Quic,
     tls_servers: TlsServers,
     dtls_hellos: DtlsHellos,
+    decryption: Decryption,
     name_services: NameServices,
     host_facts: HostFacts,
     facts_by_kind: BTreeMap<&'static str, u64>,
@@ -262,6 +264,15 @@ fn handshakes(summary: &Summary) -> Handshakes {
     }
 }
 
+fn dtls_hellos(summary: &Summary) -> DtlsHellos {
+    DtlsHellos {
+        hellos: summary.shards.dtls.hellos,
+        reassembled: summary.shards.dtls.reassembled,
+        refused: summary.shards.dtls.refused,
+        given_up: summary.shards.dtls.given_up,
+    }
+}
+
 fn document(summary: &Summary) -> Document<'_> {
     let attributed_by = EvidenceKind::ALL
         .iter()
@@ -304,12 +315,8 @@ fn document(summary: &Summary) -> Document<'_> {
             untried: summary.shards.quic.untried,
         },
         tls_servers: tls_servers(summary),
-        dtls_hellos: DtlsHellos {
-            hellos: summary.shards.dtls.hellos,
-            reassembled: summary.shards.dtls.reassembled,
-            refused: summary.shards.dtls.refused,
-            given_up: summary.shards.dtls.given_up,
-        },
+        dtls_hellos: dtls_hellos(summary),
+        decryption: decryption(summary),
         name_services: NameServices {
             questions: summary.shards.dns.questions,
             unsolicited: summary.shards.dns.unsolicited,

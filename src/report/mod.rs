@@ -4,6 +4,7 @@
 
 mod coverage_by_zone;
 mod csv;
+mod decryption;
 mod hosts;
 mod hosts_seen;
 mod inputs;

@@ -21,7 +21,7 @@ use crate::model::{
     AttemptOutcome, Confidence, Contact, CountryCode, EvidenceKind, Purpose, Verdict, printable,
     redacted, rfc3339,
 };
-use crate::pipeline::{FrameCounters, ShardCounters};
+use crate::pipeline::{FrameCounters, KeyCounters, ShardCounters};
 
 /// Everything a report needs.
 #[derive(Clone, Debug)]
@@ -36,6 +36,8 @@ pub struct Summary {
     pub frames: FrameCounters,
     /// What the shards refused.
     pub shards: ShardCounters,
+    /// What became of secrets that were given, and of those in captures; set by whoever read.
+    pub keys: KeyCounters,
     /// Whether it all adds up.
     pub conservation: Conservation,
     /// What was odd about time.
@@ -451,6 +453,7 @@ impl Summary {
             counters: ledger.counters().clone(),
             frames,
             shards,
+            keys: KeyCounters::default(),
             conservation,
             clock,
             inputs,

@@ -146,6 +146,8 @@ struct Own<'a> {
     midstream: Option<bool>,
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     encrypted_dns: bool,
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    decrypted: bool,
     #[serde(skip_serializing_if = "Option::is_none")]
     dns_outcome: Option<DnsOutcome>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -189,6 +191,8 @@ struct EvidenceOut<'a> {
     ech_offered: bool,
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     ambiguous: bool,
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    decrypted: bool,
     #[serde(skip_serializing_if = "Option::is_none")]
     vendor: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -377,6 +381,7 @@ impl<W: Write> EventWriter<W> {
                 target: printable(run.text(observed.target)),
             });
         }
+        line.avscope.decrypted = observed.decrypted;
         line.avscope.client_hello = client_hello;
         write_line(buffer, &line)
     }
@@ -545,6 +550,7 @@ impl<W: Write> EventWriter<W> {
                 flow_end_reason: None,
                 midstream: None,
                 encrypted_dns: false,
+                decrypted: judgement.evidence().iter().any(|fact| fact.decrypted),
                 dns_outcome: None,
                 unsolicited: None,
                 host: None,
@@ -576,6 +582,7 @@ impl<W: Write> EventWriter<W> {
                     timestamp: rfc3339(fact.frame.time),
                     ech_offered: fact.ech_offered,
                     ambiguous: fact.ambiguous,
+                    decrypted: fact.decrypted,
                     vendor: rule.map(|rule| self.rules.vendor(rule.vendor).id.as_str()),
                     rule_id: rule.map(|rule| rule.id.as_str()),
                     pattern: fact.rule.map(|found| self.rules.pattern(found)),

@@ -28,6 +28,7 @@ mod generator;
 mod geoip;
 mod hosts;
 mod inputs;
+mod keylog;
 mod local_services;
 mod metrics;
 mod mirror;

@@ -102,6 +102,10 @@ fn changed_seeds_are_survived_by_every_parser() {
         let (at, bytes) = cut(input);
         avscope::protocol::http2::fuzz_client(bytes, at);
     });
+    through("decrypt", 5 * CHANGES, |input| {
+        let (at, bytes) = cut(input);
+        avscope::protocol::decrypt::fuzz_session(bytes, at);
+    });
     through("starttls", 20 * CHANGES, |input| {
         let (at, bytes) = cut(input);
         if let [style, bytes @ ..] = bytes {

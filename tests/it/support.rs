@@ -196,7 +196,7 @@ pub fn run_source<S: PacketSource + Send>(
     let reports = reports(source);
     let conservation = conservation(&outcome, &ledger, &reports);
     let packets_by_worker = outcome.packets_by_worker.clone();
-    let summary = Summary::new(
+    let mut summary = Summary::new(
         &ledger,
         outcome.frames,
         outcome.shards,
@@ -207,6 +207,7 @@ pub fn run_source<S: PacketSource + Send>(
         settings.home.texts().to_vec(),
         &[],
     );
+    summary.keys = outcome.keys;
     let mut json = Vec::new();
     write_json(&summary, &mut json).unwrap();
     let mut report: Value = serde_json::from_slice(&json).unwrap();

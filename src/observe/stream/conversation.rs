@@ -1,10 +1,11 @@
 //! The client's bytes of one flow, in order → messages, by the parser that its beginning asks for.
 
 use super::beginnings::{Choice, Head, Place, choose};
+use super::decrypted::{Decrypted, Decryption};
 use super::ordered::{Ordered, Side};
 use super::{Message, Segment, coverage_of, finish, settle, unrecognised};
-use crate::flow::{Directed, FlowEntry};
-use crate::model::{AppProtocol, Coverage};
+use crate::flow::{Directed, FlowEntry, FlowFlags};
+use crate::model::{AppProtocol, Coverage, DecryptFailure};
 use crate::observe::hello::conclude;
 use crate::protocol::http1::{Request, RequestStream};
 use crate::protocol::http2::Http2Client;
@@ -43,6 +44,8 @@ pub(super) struct Parsers {
     place: Place,
     pub(super) questions: Messages,
     pub(super) responses: Messages,
+    /// A session of TLS whose secrets are known; its memory comes with the first.
+    pub(super) decrypted: Option<Box<Decrypted>>,
     /// Something of the client was lost.
     pub(super) gaps: bool,
     /// What was held had to be dropped, so many times.
@@ -62,6 +65,8 @@ pub(super) enum Kind {
     #[default]
     Undecided,
     Hello,
+    /// Behind the hello, with secrets that open it.
+    Encrypted,
     Requests,
     Http2,
     Socks,
@@ -105,6 +110,10 @@ impl Conversation {
             parsers.http2.held_bytes(),
             parsers.questions.assembler.held_bytes(),
             parsers.responses.assembler.held_bytes(),
+            match (parsers.kind, &parsers.decrypted) {
+                (Kind::Encrypted, Some(decrypted)) => decrypted.held_bytes(),
+                _ => 0,
+            },
         ]
         .into_iter()
         .fold(0, usize::saturating_add)
@@ -127,6 +136,9 @@ impl Conversation {
         self.parsers.http2.shrink(KEEP_BYTES);
         self.parsers.questions.assembler.shrink(KEEP_BYTES);
         self.parsers.responses.assembler.shrink(KEEP_BYTES);
+        if let Some(decrypted) = &mut self.parsers.decrypted {
+            decrypted.shrink(KEEP_BYTES);
+        }
     }
 }
 
@@ -152,6 +164,7 @@ impl Parsers {
         entry: &mut FlowEntry,
         mut bytes: &[u8],
         room: usize,
+        decryption: &mut Decryption,
         show: &mut impl FnMut(&mut FlowEntry, Message<'_>),
     ) {
         while self.state == State::NeedMore && !bytes.is_empty() {
@@ -163,11 +176,11 @@ impl Parsers {
                 let head = std::mem::take(&mut self.head);
                 if !head.bytes().is_empty() {
                     // No more than was needed to decide: no message ends in it.
-                    self.step(entry, head.bytes(), room, show);
+                    self.step(entry, head.bytes(), room, decryption, show);
                     continue;
                 }
             }
-            bytes = self.step(entry, bytes, room, show);
+            bytes = self.step(entry, bytes, room, decryption, show);
         }
     }
 
@@ -177,11 +190,22 @@ impl Parsers {
         entry: &mut FlowEntry,
         bytes: &'a [u8],
         room: usize,
+        decryption: &mut Decryption,
         show: &mut impl FnMut(&mut FlowEntry, Message<'_>),
     ) -> &'a [u8] {
         match self.kind {
             Kind::Undecided => self.state = State::Mismatch,
-            Kind::Hello => self.feed_hello(entry, bytes, room, show),
+            Kind::Hello => return self.feed_hello(entry, bytes, room, decryption, show),
+            Kind::Encrypted => {
+                let counters = &mut decryption.counters;
+                let reads_on = self
+                    .decrypted
+                    .as_mut()
+                    .is_some_and(|it| it.client(entry, bytes, room, counters, show));
+                if !reads_on {
+                    self.state = State::Ended;
+                }
+            }
             Kind::Requests => {
                 let mut each = |request: &Request<'_>| show(entry, Message::Request(request));
                 let (progress, rest) = self.requests.read(bytes, &mut each);
@@ -194,7 +218,7 @@ impl Parsers {
                     return rest;
                 } else if self.requests.held_bytes() > room {
                     self.refused = self.refused.saturating_add(1);
-                    self.lost(1, None);
+                    self.lost(1, None, decryption);
                 }
             }
             Kind::Http2 => {
@@ -317,32 +341,45 @@ impl Parsers {
         rest
     }
 
-    fn feed_hello(
+    fn feed_hello<'a>(
         &mut self,
         entry: &mut FlowEntry,
-        bytes: &[u8],
+        bytes: &'a [u8],
         room: usize,
+        decryption: &mut Decryption,
         show: &mut impl FnMut(&mut FlowEntry, Message<'_>),
-    ) {
+    ) -> &'a [u8] {
         if self.hello.held_bytes().saturating_add(bytes.len()) > room {
             self.state = State::NoRoom;
-            return;
+            return &[];
         }
-        match self.hello.feed(bytes) {
+        let (progress, rest) = self.hello.read(bytes);
+        match progress {
             Progress::NeedMore => {}
             Progress::Mismatch => self.state = State::Mismatch,
             Progress::Done => {
                 self.state = State::Done;
                 match self.hello.hello() {
-                    Some(hello) => conclude(entry, &hello, show),
+                    Some(hello) => {
+                        conclude(entry, &hello, show);
+                        if decryption.keys.is_some()
+                            && decryption.begin(&hello, &mut self.decrypted)
+                        {
+                            entry.flags.clear(FlowFlags::INSPECTED);
+                            self.kind = Kind::Encrypted;
+                            self.state = State::NeedMore;
+                            return rest;
+                        }
+                    }
                     None => finish(entry, Coverage::NoClientHello),
                 }
             }
         }
+        &[]
     }
 
     /// So many bytes of the client will not come; `known` is what its server was recognised by.
-    fn lost(&mut self, bytes: u32, known: Option<AppProtocol>) {
+    fn lost(&mut self, bytes: u32, known: Option<AppProtocol>, decryption: &mut Decryption) {
         self.gaps = true;
         match self.kind {
             Kind::Requests => {
@@ -365,14 +402,31 @@ impl Parsers {
                 self.watch.lost();
             }
             Kind::Hello => {}
+            // The next record cannot be told from others, nor its number: what follows stays closed.
+            Kind::Encrypted => {
+                decryption.counters.fail(DecryptFailure::Lost);
+                self.state = State::Ended;
+            }
         }
+    }
+
+    /// Whether what the server of an encrypted session says is still of use.
+    pub(super) fn wants_server(&self) -> bool {
+        self.decrypted
+            .as_ref()
+            .is_some_and(|decrypted| !decrypted.server_is_done())
     }
 
     /// Whether what comes behind a gap can be read without what was in it: a hello that lacks a part is lost whole; requests and
     /// questions follow each other, and behind what is not TLS yet, TLS may begin.
     fn reads_on(&self, known: Option<AppProtocol>) -> bool {
         let may_follow = match self.kind {
-            Kind::Requests | Kind::Http2 | Kind::Socks | Kind::Watch | Kind::Dns => true,
+            Kind::Requests
+            | Kind::Http2
+            | Kind::Socks
+            | Kind::Watch
+            | Kind::Dns
+            | Kind::Encrypted => true,
             Kind::Undecided => self.place.inside || known.and_then(style_of).is_some(),
             Kind::Hello => false,
         };
@@ -427,16 +481,20 @@ pub(super) struct Client<'a, F> {
     pub(super) parsers: &'a mut Parsers,
     pub(super) entry: &'a mut FlowEntry,
     pub(super) room: usize,
+    pub(super) decryption: &'a mut Decryption,
     pub(super) show: &'a mut F,
 }
 
 impl<F: FnMut(&mut FlowEntry, Message<'_>)> Side for Client<'_, F> {
     fn feed(&mut self, bytes: &[u8]) {
-        self.parsers.feed(self.entry, bytes, self.room, self.show);
+        let decryption = &mut *self.decryption;
+        self.parsers
+            .feed(self.entry, bytes, self.room, decryption, self.show);
     }
 
     fn lost(&mut self, bytes: u32) {
-        self.parsers.lost(bytes, self.entry.app_protocol());
+        let known = self.entry.app_protocol();
+        self.parsers.lost(bytes, known, self.decryption);
     }
 
     fn reads_on(&self) -> bool {

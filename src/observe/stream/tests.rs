@@ -82,6 +82,7 @@ fn reader(bytes_max: usize) -> StreamReader {
         handshakes_max: 4,
         bytes_max,
         stream: StreamLimits::default(),
+        sessions_max: 4,
     })
 }
 
@@ -105,6 +106,7 @@ fn show(
         payload,
         &mut |_, message| {
             shown.push(match message {
+                Message::Decrypted(_, _) | Message::DecryptedServer(_, _) => "decrypted".to_owned(),
                 Message::Hello(hello) => match hello.server_name {
                     ServerName::Name(name) => String::from_utf8_lossy(name).into_owned(),
                     other => format!("{other:?}"),
@@ -371,6 +373,7 @@ fn waiting_segments_of_many_flows_stay_below_the_bytes_of_all() {
         handshakes_max: 1000,
         bytes_max: ROOM,
         stream: StreamLimits::default(),
+        sessions_max: 4,
     });
     let request = b"GET / HTTP/1.1\r\nHost: example.org\r\nX: ";
     let mut flows: Vec<_> = (0..200).map(|_| (begun(), None)).collect();

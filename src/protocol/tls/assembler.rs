@@ -53,7 +53,12 @@ impl HelloAssembler {
     }
 
     /// Takes the next bytes of the stream.
-    pub fn feed(&mut self, mut bytes: &[u8]) -> Progress {
+    pub fn feed(&mut self, bytes: &[u8]) -> Progress {
+        self.read(bytes).0
+    }
+
+    /// The same, and the bytes behind the record that the hello ends in.
+    pub fn read<'a>(&mut self, mut bytes: &'a [u8]) -> (Progress, &'a [u8]) {
         while self.state == State::Collecting && !bytes.is_empty() {
             bytes = if self.record_left > 0 {
                 self.take_fragment(bytes)
@@ -61,11 +66,12 @@ impl HelloAssembler {
                 self.take_header(bytes)
             };
         }
-        match self.state {
+        let progress = match self.state {
             State::Collecting => Progress::NeedMore,
             State::Done => Progress::Done,
             State::Mismatch => Progress::Mismatch,
-        }
+        };
+        (progress, bytes)
     }
 
     /// The hello, once [`Progress::Done`].

@@ -1,5 +1,6 @@
 //! Body of a ClientHello → the fields that are of use, without copying.
 
+use super::HelloDetails;
 use crate::protocol::host::is_address;
 use crate::wire::{Reader, Truncated};
 
@@ -11,6 +12,7 @@ pub(super) const SERVER_NAME: u16 = 0;
 pub(super) const ENCRYPTED_CLIENT_HELLO: u16 = 0xfe0d;
 /// `encrypted_server_name`, the draft that came before.
 pub(super) const ENCRYPTED_SERVER_NAME: u16 = 0xffce;
+const EARLY_DATA: u16 = 42;
 const HOST_NAME: u8 = 0;
 
 /// The longest server name that is taken: a domain name has at most 253 characters; longer ones are seen in tests and attacks.
@@ -72,6 +74,18 @@ impl<'a> ClientHello<'a> {
     pub fn of_body(body: &'a [u8], transport: HelloTransport) -> Option<Self> {
         let fits = body.len() <= super::HELLO_BYTES_MAX as usize;
         fits.then(|| Self::parse(body, transport).ok()).flatten()
+    }
+
+    /// The client's random number, by which the secrets of its session are kept.
+    pub fn random(&self) -> Option<&'a [u8; 32]> {
+        self.body.get(2..)?.first_chunk()
+    }
+
+    /// Whether it offers to send data before its server answers (RFC 8446 §4.2.10).
+    pub fn offers_early_data(&self) -> bool {
+        HelloDetails::of(*self)
+            .extensions()
+            .any(|kind| kind == EARLY_DATA)
     }
 
     /// Reads the body, which lies behind the handshake header.

@@ -36,6 +36,8 @@ pub struct ServerHello {
     pub version: u16,
     /// The cipher suite.
     pub cipher_suite: u16,
+    /// The server's random number.
+    pub random: [u8; 32],
     alpn: [u8; ALPN_BYTES_MAX],
     alpn_len: u8,
 }
@@ -54,7 +56,8 @@ impl ServerHello {
         matches!(self.version, 0x0304..=0x03ff | 0x7f00..=0x7fff | 0xfb17 | 0xfb1a | 0xfefc)
     }
 
-    fn parse(body: &[u8]) -> Result<Self, Truncated> {
+    /// Reads the body of the message.
+    pub(in crate::protocol) fn parse(body: &[u8]) -> Result<Self, Truncated> {
         let mut body = Reader::new(body);
         let mut hello = Self {
             version: body.u16()?,
@@ -62,7 +65,8 @@ impl ServerHello {
         };
         // The drafts of TLS 1.3 before 22 have no session id here.
         let is_draft = hello.version >> 8 == 0x7f;
-        body.skip(32)?;
+        let random = body.take(32)?;
+        hello.random = random.first_chunk().copied().unwrap_or_default();
         if !is_draft {
             let session_id_len = body.u8()?;
             body.skip(usize::from(session_id_len))?;
@@ -71,27 +75,32 @@ impl ServerHello {
         if !is_draft {
             body.skip(1)?;
         }
-        let Some(list) = long_list(body.rest()) else {
-            return Ok(hello);
+        hello.take_extensions(body.rest());
+        Ok(hello)
+    }
+
+    /// Takes what a list of extensions says: those of the hello, and those that TLS 1.3 encrypts (RFC 8446 §4.3.1).
+    pub(in crate::protocol) fn take_extensions(&mut self, list: &[u8]) {
+        let Some(list) = long_list(list) else {
+            return;
         };
         for (kind, value) in extensions(list) {
             match (kind, value) {
                 (SUPPORTED_VERSIONS, [high, low]) => {
-                    hello.version = u16::from_be_bytes([*high, *low]);
+                    self.version = u16::from_be_bytes([*high, *low]);
                 }
                 (ALPN, _) => {
                     if let Some([len, name @ ..]) = long_list(value)
                         && name.len() == usize::from(*len)
-                        && let Some(place) = hello.alpn.get_mut(..name.len())
+                        && let Some(place) = self.alpn.get_mut(..name.len())
                     {
                         place.copy_from_slice(name);
-                        hello.alpn_len = *len;
+                        self.alpn_len = *len;
                     }
                 }
                 _ => {}
             }
         }
-        Ok(hello)
     }
 }
 
