@@ -6,6 +6,7 @@
 //! **Invariants**: knows what the stages need, not how the user said it; a value that cannot work is refused with the remedy.
 
 mod file;
+mod policies;
 mod section;
 mod sections;
 mod zones;
@@ -14,8 +15,9 @@ pub use file::{Configuration, FileError, SYSTEM_FILE};
 pub use section::{Entry, Origin, Sourced};
 pub use sections::{
     AlertsSection, CanarySection, DnsSection, ExposuresSection, FragmentsSection, GeoipSection,
-    HomeSection, HostsSection, InputSection, LimitsSection, MirrorSection, OutputSection,
-    QuicSection, RulesSection, StateSection, TimeoutsSection, TlsSection, WatchSection,
+    HomeSection, HostsSection, InputSection, LimitsSection, MirrorSection, OrganisationSection,
+    OutputSection, QuicSection, RulesSection, StateSection, TimeoutsSection, TlsSection,
+    WatchSection,
 };
 pub use zones::{Site, Zone};
 

@@ -20,7 +20,7 @@ use crate::model::{CountryCode, Purpose};
 const FORMAT: u32 = 1;
 
 /// Who must not use, provide or buy what, between which days, and where that is written.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Policy {
     /// The word for it.
     pub id: String,
@@ -79,7 +79,7 @@ pub struct Policy {
 }
 
 /// One fact that a policy rests on.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Fact {
     /// What is so, in our own words.
     pub text: String,
@@ -92,7 +92,7 @@ pub struct Fact {
 }
 
 /// A day that a policy names beside its first and last.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Milestone {
     /// The day.
     pub day: ValidityDate,
@@ -101,7 +101,7 @@ pub struct Milestone {
 }
 
 /// Something due within so many days after a person did something.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Clock {
     /// What is due.
     pub what: String,
