@@ -11,17 +11,25 @@ use std::{env, fs, io};
 fn main() -> io::Result<()> {
     println!("cargo::rerun-if-changed=build.rs");
     println!("cargo::rerun-if-changed=rules/vendors");
+    println!("cargo::rerun-if-changed=rules/policies");
     let root = PathBuf::from(env::var_os("CARGO_MANIFEST_DIR").ok_or_else(missing)?);
     let out = PathBuf::from(env::var_os("OUT_DIR").ok_or_else(missing)?);
-    let mut names = rule_file_names(&root.join("rules/vendors"))?;
+    let rules = table(&root, "rules/vendors", "BUILTIN_FILES", "rule file")?;
+    fs::write(out.join("builtin_rules.rs"), rules)?;
+    let policies = table(&root, "rules/policies", "BUILTIN_POLICIES", "policy")?;
+    fs::write(out.join("builtin_policies.rs"), policies)
+}
+
+/// A table of path and text of every file in a folder.
+fn table(root: &Path, folder: &str, constant: &str, what: &str) -> io::Result<String> {
+    let mut names = rule_file_names(&root.join(folder))?;
     // The order of a directory listing differs between machines; the table must not.
     names.sort();
 
-    let mut table =
-        String::from("/// Path in the repository and text of every built-in rule file.\n");
-    table.push_str("static BUILTIN_FILES: &[(&str, &str)] = &[\n");
+    let mut table = format!("/// Path in the repository and text of every built-in {what}.\n");
+    writeln!(table, "static {constant}: &[(&str, &str)] = &[").map_err(io::Error::other)?;
     for name in names {
-        let path = format!("rules/vendors/{name}");
+        let path = format!("{folder}/{name}");
         writeln!(
             table,
             "    ({path:?}, include_str!(concat!(env!(\"CARGO_MANIFEST_DIR\"), \"/{path}\"))),"
@@ -29,7 +37,7 @@ fn main() -> io::Result<()> {
         .map_err(io::Error::other)?;
     }
     table.push_str("];\n");
-    fs::write(out.join("builtin_rules.rs"), table)
+    Ok(table)
 }
 
 fn rule_file_names(folder: &Path) -> io::Result<Vec<String>> {

@@ -4,8 +4,8 @@
 //! The way of the data, one module a stage:
 //!
 //! ```text
-//! capture → decode → flow → protocol → observe → attribute → aggregate → alert · store · report
-//!  frames    packets  flows  messages   names     verdicts    exposures   news    lines   tables
+//! capture → decode → flow → protocol → observe → attribute → aggregate → policy → alert · store · report
+//!  frames    packets  flows  messages   names     verdicts    exposures  findings news    lines   tables
 //! ```
 //!
 //! Start reading at [`pipeline::shard`], where a packet passes all stages in one function. [`model`] holds the words that all
@@ -27,6 +27,7 @@ pub mod geo;
 pub mod model;
 pub mod observe;
 pub mod pipeline;
+pub mod policy;
 pub mod protocol;
 pub mod report;
 pub mod store;

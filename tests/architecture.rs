@@ -21,6 +21,7 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     ("attribute", &["model"]),
     ("exchange", &["model", "attribute"]),
     ("geo", &["model"]),
+    ("policy", &["model", "attribute"]),
     (
         "aggregate",
         &["model", "decode", "flow", "attribute", "geo"],
@@ -63,6 +64,7 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
             "aggregate",
             "alert",
             "pipeline",
+            "policy",
         ],
     ),
     (
@@ -77,6 +79,7 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
             "alert",
             "store",
             "report",
+            "policy",
         ],
     ),
     ("absence", &["model", "attribute", "flow", "aggregate"]),
@@ -89,6 +92,7 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
             "flow",
             "attribute",
             "pipeline",
+            "policy",
         ],
     ),
     (
@@ -107,6 +111,7 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
             "report",
             "export",
             "pipeline",
+            "policy",
             "config",
         ],
     ),

@@ -29,9 +29,12 @@ pub use facts::{
 pub use glob::{Glob, GlobProblem, fuzz_glob};
 pub use matcher::fuzz_matcher;
 pub use name_pattern::{NamePattern, PatternProblem};
+pub(crate) use place::Place;
 pub use relays::{Relay, RelayPort};
 pub use resolvers::{Resolver, Resolvers, ResolversError};
+pub(crate) use rule_file::is_identifier;
 pub use rule_file::{EngineRelation, Indicates, Visibility, WireProtocol, fuzz_rule_file};
 pub use ruleset::{PatternKind, Rule, RuleId, RuleMatch, Ruleset, VendorId};
 pub use source_files::{RuleFiles, SourceFile};
 pub use validity::{Validity, ValidityDate};
+pub(crate) use well_formed::{rule_date, validity};

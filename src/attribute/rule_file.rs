@@ -355,7 +355,7 @@ impl VendorFile {
 }
 
 /// Lower-case letters, digits and hyphens, not empty.
-pub(super) fn is_identifier(text: &str) -> bool {
+pub(crate) fn is_identifier(text: &str) -> bool {
     !text.is_empty()
         && text
             .bytes()

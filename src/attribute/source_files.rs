@@ -90,7 +90,8 @@ impl RuleFiles {
                 paths.push(path);
             }
         }
-        if paths.is_empty() {
+        // A folder may hold policies and nothing else.
+        if paths.is_empty() && !folder.join("policies").is_dir() {
             return Err(RulesError::NoRuleFiles {
                 path: folder.to_owned(),
             });

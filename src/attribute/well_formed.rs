@@ -199,7 +199,7 @@ fn check_source(
 }
 
 /// The days of a fact, in their order.
-pub(super) fn validity(
+pub(crate) fn validity(
     from: Option<&Spanned<toml::value::Datetime>>,
     until: Option<&Spanned<toml::value::Datetime>>,
     place: &Place<'_>,
@@ -349,7 +349,7 @@ fn check_exact(name: &Spanned<String>, place: &Place<'_>) -> Result<(), RulesErr
 }
 
 /// A TOML date without a time of day.
-pub(super) fn rule_date(
+pub(crate) fn rule_date(
     value: &Spanned<toml::value::Datetime>,
     place: &Place<'_>,
 ) -> Result<ValidityDate, RulesError> {

@@ -8,7 +8,9 @@ use std::process::ExitCode;
 use clap::{Args, Parser as _, Subcommand};
 
 use super::capture_args::{configuration_file, load};
+use super::policies::policies;
 use super::{Cli, Command, EXIT_OK, EXIT_USAGE};
+use crate::attribute::Ruleset;
 use crate::config::Configuration;
 
 /// Check a configuration file, or show what holds and why.
@@ -59,7 +61,21 @@ fn check(file: Option<&Path>, out: &mut dyn Write) -> anyhow::Result<ExitCode> {
         writeln!(out, "no configuration file: the defaults hold")?;
         return Ok(ExitCode::from(EXIT_OK));
     };
-    let checked = load(Some(&path)).and_then(|configuration| Ok(configuration.check()?));
+    let checked = load(Some(&path)).and_then(|configuration| {
+        configuration.check()?;
+        // What the organisation declares names policies, vendors and zones: a slip of the pen must not make one silent.
+        let rules = match configuration.rules.dir.path() {
+            Some(dir) => Ruleset::with_directory(dir)?,
+            None => Ruleset::builtin()?,
+        };
+        policies(
+            &configuration,
+            &[],
+            &rules,
+            &configuration.organisation(&[]),
+        )?;
+        Ok(())
+    });
     Ok(match checked {
         Ok(()) => {
             writeln!(out, "{}: ok", path.display())?;

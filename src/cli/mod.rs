@@ -11,8 +11,10 @@ pub mod diff;
 pub mod engines;
 pub mod explain;
 pub mod extract;
+pub mod finding;
 pub mod hosts;
 pub mod names;
+pub mod policies;
 pub mod replay;
 pub mod rules;
 
@@ -79,6 +81,10 @@ pub enum Command {
     Engines(engines::EnginesArgs),
     /// Say what can be seen of vendors, products and engines.
     Detectability(detectability::DetectabilityArgs),
+    /// List the policies that findings can be judged by, or show one.
+    Policies(policies::PoliciesArgs),
+    /// Record what people did about findings, and list what is due.
+    Finding(finding::FindingArgs),
     /// Compare what two rule sets make of captures.
     Diff(diff::DiffArgs),
     /// Check, list, test, export, import and install the rules.
@@ -112,6 +118,8 @@ pub fn run() -> ExitCode {
         Command::Engines(args) => engines::run(args, &mut std::io::stdout().lock()),
         Command::Detectability(args) => detectability::run(args, &mut std::io::stdout().lock()),
         Command::Diff(args) => diff::run(args),
+        Command::Policies(args) => policies::run(args, &mut std::io::stdout().lock()),
+        Command::Finding(args) => finding::run(args, &mut std::io::stdout().lock()),
         Command::Rules(args) => rules::run(args, &mut std::io::stdout().lock()),
         Command::Config(args) => config::run(args, &mut std::io::stdout().lock()),
     };

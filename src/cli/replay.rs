@@ -12,14 +12,17 @@ use clap::{Args, ValueEnum};
 use super::capture_args::{
     CaptureArgs, LedgerSink, RedactArgs, lossy, refuse_to_overwrite, report_inputs,
 };
-use super::{EXIT_ERROR, EXIT_INPUT_INCOMPLETE, EXIT_OK};
+use super::policies::policies;
+use super::{EXIT_ERROR, EXIT_FOUND, EXIT_INPUT_INCOMPLETE, EXIT_OK, UsageError};
 use crate::aggregate::{EventRef, Ledger};
 use crate::alert::{AlertEngine, AlertSettings};
+use crate::attribute::Ruleset;
 use crate::config::{Configuration, Flags};
 use crate::export::{SummaryCollector, check_textfile, write_textfile};
 use crate::geo::{Countries, OperatorTable};
 use crate::pipeline::conservation;
-use crate::report::{self, News, Reading, Style, Summary};
+use crate::policy::{Organisation, Policies, PolicyError, Record};
+use crate::report::{self, Findings, News, Reading, Style, Summary};
 use crate::store::{AlertWriter, EventWriter, load_canaries, load_state, save_state};
 
 /// Read captures and report who talks to which security vendor.
@@ -31,12 +34,14 @@ use crate::store::{AlertWriter, EventWriter, load_canaries, load_state, save_sta
     avscope replay --format csv office.pcap > exposures.csv\n  \
     avscope replay --events events.jsonl office.pcap\n  \
     avscope replay --events - office.pcap 2>summary.txt | jq 'select(.event_type == \"tls\")'\n  \
-    ssh gateway tcpdump -w - | avscope replay -\n\n\
+    ssh gateway tcpdump -w - | avscope replay -\n  \
+    avscope replay --policy us-ndaa-1634 --exit-code office.pcap\n\n\
     Contents decide, not names: pcap and pcapng, each plain, gzip or zstd. Folders are read with all below them; names\n\
     that begin with a dot and links to folders are left out, and what is no capture is named at the end.\n\
     All inputs are one: files are read in the order of their first packets and merged by time where they overlap.\n\n\
     With --events - or --alerts - the summary goes to standard error.\n\
-    Exit code: 0 if all input was read, 4 if part of it could not be read, 1 if none could."
+    Exit code: 0 if all input was read, 4 if part of it could not be read, 1 if none could; with --exit-code 3 if a policy\n\
+    is indicated, also where part of the input could not be read."
 )]
 pub struct ReplayArgs {
     /// Captures and how to read them.
@@ -78,6 +83,17 @@ pub struct ReplayArgs {
     /// Write alerts as JSON Lines to this file, each when it is raised; - is standard output.
     #[arg(long, value_name = "FILE|-")]
     pub alerts: Option<PathBuf>,
+    /// Judge by this policy only, whatever roles are declared; may be repeated. See avscope policies list.
+    #[arg(long = "policy", value_name = "ID")]
+    pub policies: Vec<String>,
+
+    /// End with exit code 3 if any policy in force is indicated.
+    #[arg(long)]
+    pub exit_code: bool,
+
+    /// Note findings in this record, for avscope finding.
+    #[arg(long, value_name = "FILE")]
+    pub findings: Option<PathBuf>,
 
     /// Exposures listed at most.
     #[arg(long, value_name = "N", hide_short_help = true)]
@@ -135,6 +151,8 @@ impl ReplayArgs {
 pub fn run(args: &ReplayArgs) -> anyhow::Result<ExitCode> {
     let configuration = args.captures.configuration(&args.flags())?;
     let rules = args.captures.ruleset(&configuration)?;
+    let organisation = configuration.organisation(&args.policies);
+    let policies = policies_asked_for(args, &configuration, &rules, &organisation)?;
     let geoip = args.geoip.as_deref().or(configuration.geoip.file.path());
     let countries = Arc::new(Countries::from_file_or_embedded(geoip)?);
     let operators = Arc::new(OperatorTable::builtin()?);
@@ -156,6 +174,7 @@ pub fn run(args: &ReplayArgs) -> anyhow::Result<ExitCode> {
         canaries: canaries.map(load_canaries).transpose()?.unwrap_or_default(),
         ..configuration.alert_settings(&rules)?
     };
+    let record = paths.findings.map(Record::read_or_new).transpose()?;
     let redact = configuration.output.redact.value;
     let open = |path: Option<&Path>, option| path.map(|path| open_lines(path, option)).transpose();
     let events = open(paths.events, "--events")?;
@@ -219,7 +238,22 @@ pub fn run(args: &ReplayArgs) -> anyhow::Result<ExitCode> {
     if redact {
         summary.redact();
     }
-    write_outputs(args, &paths, &mut summary, &ledger, alerts, incomplete)
+    summary.findings = Findings::of(
+        &summary.exposures,
+        &policies,
+        &organisation,
+        ledger.rules(),
+        configuration.organisation.findings_max.value as usize,
+    );
+    write_outputs(
+        args,
+        &paths,
+        &mut summary,
+        &ledger,
+        alerts,
+        record,
+        incomplete,
+    )
 }
 
 /// Writes what a run came to, and says with which code to end.
@@ -229,6 +263,7 @@ fn write_outputs(
     summary: &mut Summary,
     ledger: &Ledger,
     alerts: AlertEngine,
+    mut record: Option<Record>,
     incomplete: bool,
 ) -> anyhow::Result<ExitCode> {
     let holds = summary.conservation.holds();
@@ -240,6 +275,10 @@ fn write_outputs(
             summary.news.state_forgotten = forgotten;
             save_state(path, &state)?;
         }
+        if let (Some(path), Some(record)) = (paths.findings.filter(|_| holds), &mut record) {
+            summary.findings.note_in(record);
+            record.write(path)?;
+        }
         if let Some(path) = paths.metrics {
             write_textfile(SummaryCollector::new(summary, ledger.rules())?, path)?;
         }
@@ -250,11 +289,30 @@ fn write_outputs(
         holds,
         "the sums do not match: this is a defect of avscope; please report it with the lines marked NOT"
     );
+    let indicated = args.exit_code && summary.findings.indicated();
     Ok(ExitCode::from(match (nothing_read, incomplete) {
         (true, _) => EXIT_ERROR,
+        _ if indicated => EXIT_FOUND,
         (false, true) => EXIT_INPUT_INCOMPLETE,
         (false, false) => EXIT_OK,
     }))
+}
+
+/// All policies, with a message for the command line where it names one that is not there.
+fn policies_asked_for(
+    args: &ReplayArgs,
+    configuration: &Configuration,
+    rules: &Ruleset,
+    organisation: &Organisation,
+) -> anyhow::Result<Policies> {
+    let all = policies(configuration, &args.captures.rules, rules, organisation);
+    all.map_err(|error| match error.downcast::<PolicyError>() {
+        Ok(PolicyError::Unknown { id, known }) if args.policies.contains(&id) => {
+            UsageError(format!("--policy: no policy {id:?}; known: {known}")).into()
+        }
+        Ok(other) => other.into(),
+        Err(error) => error,
+    })
 }
 
 /// Where outputs beside the summary go.
@@ -263,6 +321,7 @@ struct Paths<'a> {
     metrics: Option<&'a Path>,
     state: Option<&'a Path>,
     alerts: Option<&'a Path>,
+    findings: Option<&'a Path>,
 }
 
 impl<'a> Paths<'a> {
@@ -274,12 +333,14 @@ impl<'a> Paths<'a> {
             metrics: args.metrics.as_deref().or(output.metrics.path()),
             state: args.state.as_deref().or(configuration.state.file.path()),
             alerts: args.alerts.as_deref().or(configuration.alerts.file.path()),
+            findings: args.findings.as_deref(),
         };
         let all = [
             ("--events", paths.events),
             ("--metrics", paths.metrics),
             ("--state", paths.state),
             ("--alerts", paths.alerts),
+            ("--findings", paths.findings),
         ];
         for (number, (option, path)) in all.iter().enumerate() {
             let Some(path) = path else { continue };

@@ -9,26 +9,28 @@ use std::time::Duration;
 use serde::Deserialize;
 use toml::Spanned;
 
+use super::policies::Written;
 use super::section::{Entry, Place, Sourced, line_of};
 use super::sections::{
     AlertsSection, CanarySection, DecryptSection, DnsSection, ExposuresSection, FragmentsSection,
     GeoipSection, HomeSection, HostsSection, InputSection, LimitsSection, MirrorSection,
-    OutputSection, QuicSection, RawAlerts, RawCanary, RawDecrypt, RawDns, RawExposures,
-    RawFragments, RawGeoip, RawHome, RawHosts, RawInput, RawLimits, RawMirror, RawOutput, RawQuic,
-    RawRules, RawState, RawTimeouts, RawTls, RawWatch, RulesSection, StateSection, TimeoutsSection,
-    TlsSection, WatchSection,
+    OrganisationSection, OutputSection, QuicSection, RawAlerts, RawCanary, RawDecrypt, RawDns,
+    RawExposures, RawFragments, RawGeoip, RawHome, RawHosts, RawInput, RawLimits, RawMirror,
+    RawOrganisation, RawOutput, RawQuic, RawRules, RawState, RawTimeouts, RawTls, RawWatch,
+    RulesSection, StateSection, TimeoutsSection, TlsSection, WatchSection,
 };
 use super::zones::{NAMED_MAX, Site, Zone, name_is_one, zones};
 use super::{ConfigError, OFFLINE_HASH_SEED, default_workers};
 use crate::aggregate::{LedgerSettings, MemoryLimits, VerdictLimits, WatchLimits};
 use crate::alert::{AlertSettings, Expected, UploadLimits};
-use crate::attribute::Ruleset;
+use crate::attribute::{RulesError, Ruleset};
 use crate::flow::{
     DuplicateLimits, FragmentLimits, HomeNetworks, StreamLimits, Timeouts, ZoneId, ZoneTable,
 };
 use crate::pipeline::{
     DecryptSettings, DnsLimits, KeyStore, MirrorLimits, QuicSettings, SHARDS, Settings, TlsLimits,
 };
+use crate::policy::{ExemptionTable, PolicyTable};
 
 /// Where a configuration lies for all users of a machine.
 pub const SYSTEM_FILE: &str = "/etc/avscope/avscope.toml";
@@ -77,6 +79,9 @@ pub struct Configuration {
     pub geoip: GeoipSection,
     /// What is written where.
     pub output: OutputSection,
+    /// What the organisation is, and which policies it takes over.
+    pub organisation: OrganisationSection,
+    pub(super) written_policies: Written,
     written_zones: Vec<(String, Sourced<Vec<String>>)>,
     written_expected: Vec<(String, Sourced<Vec<String>>)>,
     sites: Vec<Site>,
@@ -106,6 +111,9 @@ struct Content {
     rules: RawRules,
     geoip: RawGeoip,
     output: RawOutput,
+    organisation: RawOrganisation,
+    policy: Vec<PolicyTable>,
+    exemption: Vec<ExemptionTable>,
     zones: BTreeMap<String, Spanned<Vec<String>>>,
     sites: BTreeMap<String, Spanned<RawSite>>,
 }
@@ -144,6 +152,9 @@ pub enum FileError {
         /// What is wrong, with the known keys where one is unknown.
         message: String,
     },
+    /// A policy or an exemption that says something it must not.
+    #[error(transparent)]
+    Policy(#[from] RulesError),
 }
 
 impl Configuration {
@@ -197,6 +208,11 @@ impl Configuration {
         configuration.rules.overlay(content.rules, &place);
         configuration.geoip.overlay(content.geoip, &place);
         configuration.output.overlay(content.output, &place);
+        configuration
+            .organisation
+            .overlay(content.organisation, &place);
+        configuration.written_policies =
+            Written::new(content.policy, content.exemption, path, text)?;
         let sourced = |span: std::ops::Range<usize>| place.at(span.start);
         for (name, networks) in content.zones {
             let origin = sourced(networks.span());
@@ -251,6 +267,7 @@ impl Configuration {
         self.rules.entries(&mut entries);
         self.geoip.entries(&mut entries);
         self.output.entries(&mut entries);
+        self.organisation.entries(&mut entries);
         entries
     }
 
@@ -291,6 +308,7 @@ impl Configuration {
             let value = toml::Value::from(site.description.value.as_str());
             line(&mut text, "description", &value, &site.description.origin);
         }
+        text.push_str(&self.written_policies.to_toml());
         text
     }
 
@@ -471,6 +489,7 @@ impl Configuration {
         self.rules.check()?;
         self.geoip.check()?;
         self.output.check()?;
+        self.organisation.check()?;
         let events_of = &self.output.events_of;
         if !matches!(events_of.value.as_str(), "all" | "attributed") {
             return Err(ConfigError::Choice {

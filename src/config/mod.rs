@@ -6,6 +6,7 @@
 //! **Invariants**: knows what the stages need, not how the user said it; a value that cannot work is refused with the remedy.
 
 mod file;
+mod policies;
 mod section;
 mod sections;
 mod zones;
@@ -15,8 +16,8 @@ pub use section::{Entry, Origin, Sourced};
 pub use sections::{
     AlertsSection, CanarySection, DecryptSection, DnsSection, ExposuresSection, FragmentsSection,
     GeoipSection, HomeSection, HostsSection, InputSection, LimitsSection, MirrorSection,
-    OutputSection, QuicSection, RulesSection, StateSection, TimeoutsSection, TlsSection,
-    WatchSection,
+    OrganisationSection, OutputSection, QuicSection, RulesSection, StateSection, TimeoutsSection,
+    TlsSection, WatchSection,
 };
 pub use zones::{Site, Zone};
 

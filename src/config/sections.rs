@@ -11,6 +11,7 @@ use crate::aggregate::{HostLimits, MemoryLimits, VerdictLimits, WatchLimits};
 use crate::alert::{AlertSettings, UploadLimits};
 use crate::flow::{FragmentLimits, HomeNetworks, Timeouts};
 use crate::pipeline::{DecryptSettings, DnsLimits, MirrorLimits, QuicSettings, SHARDS, TlsLimits};
+use crate::policy::Role;
 
 /// A day: no flow or question is worth waiting for longer.
 const DAY_SECONDS: u64 = 86_400;
@@ -320,5 +321,20 @@ section! {
         events_of: String = "all".to_owned();
         /// Whether what looks like an identifier of a licence or a machine is taken out of User-Agents and URIs.
         redact: bool = false;
+    }
+}
+
+/// A finding is about 2 kB: 200 MB when the list is full.
+const FINDINGS_MAX: u64 = 100_000;
+
+section! {
+    /// What the organisation is, and which policies it takes over.
+    pub struct OrganisationSection, RawOrganisation, "organisation" {
+        /// Roles; a policy binds those who have one that it names. None is assumed.
+        roles: Vec<Role> = Vec::new();
+        /// Policies that hold although no role is bound.
+        policies: Vec<String> = Vec::new();
+        /// Findings listed; what finds no room is counted.
+        findings_max: u64 = FINDINGS_MAX, within 1..=1 << 24;
     }
 }

@@ -9,12 +9,15 @@ use super::decryption::{Decryption, decryption};
 use super::hosts::HostView;
 use super::hosts_seen::{Apart, HostsSeen};
 use super::inputs::{self, Beside, HomeNetHint, Input};
-use super::{BytesView as Bytes, CoverageByZone, ExposureView, News, Summary};
+use super::{
+    BytesView as Bytes, CoverageByZone, ExposureView, FindingView, News, PolicyInForce, Summary,
+};
 use crate::alert::{Alert, CanarySighting, ExpectedZone, Suggestion};
 use crate::decode::{NotIp, TunnelKind, Undecodable};
 use crate::flow::{DatagramCounters, DatagramOutcome, FlowEndReason};
 use crate::geo::Dataset;
 use crate::model::{Coverage, DnsOutcome, EvidenceKind, HostFactKind, Locality};
+use crate::policy::{DISCLAIMER, Role};
 
 /// Version of the document's fields and their meaning.
 const SCHEMA_VERSION: u32 = 2;
@@ -38,6 +41,8 @@ struct Document<'a> {
     exposures_apart: Apart,
     hosts: &'a [HostView],
     hosts_seen: &'a HostsSeen,
+    policies: PoliciesSection<'a>,
+    findings: &'a [FindingView],
     attributed_without_home: u64,
     outbound: Account,
     outbound_attributed_by: BTreeMap<&'static str, Bytes>,
@@ -61,6 +66,16 @@ struct Document<'a> {
 }
 
 /// What is new, and who is silent.
+#[derive(Serialize)]
+struct PoliciesSection<'a> {
+    disclaimer: &'static str,
+    digest: &'a str,
+    known: usize,
+    roles: &'a [Role],
+    in_force: &'a [PolicyInForce],
+    findings_refused: u64,
+}
+
 #[derive(Serialize)]
 struct NewsOut<'a> {
     alerts: &'a [Alert],
@@ -295,6 +310,15 @@ fn document(summary: &Summary) -> Document<'_> {
         exposures_apart: summary.apart(),
         hosts: &summary.hosts,
         hosts_seen: &summary.hosts_seen,
+        policies: PoliciesSection {
+            disclaimer: DISCLAIMER,
+            digest: &summary.findings.digest,
+            known: summary.findings.known,
+            roles: &summary.findings.roles,
+            in_force: &summary.findings.in_force,
+            findings_refused: summary.findings.refused,
+        },
+        findings: &summary.findings.list,
         attributed_without_home: summary.counters.attributed_without_home,
         outbound: account(summary, Locality::Outbound),
         outbound_attributed_by: attributed_by,

@@ -5,6 +5,8 @@
 mod coverage_by_zone;
 mod csv;
 mod decryption;
+mod findings;
+mod findings_table;
 mod hosts;
 mod hosts_seen;
 mod inputs;
@@ -16,6 +18,7 @@ mod table_news;
 
 pub use self::csv::write_csv;
 pub use coverage_by_zone::{BytesView, CountsView, CoverageByZone, HourView, ZoneView};
+pub use findings::{ClockView, EvidenceView, FindingView, Findings, PolicyInForce, Results};
 pub use hosts::{Describer, HostView, LeaseView, NameView, RoleView, VlanView, Who};
 pub use hosts_seen::{Apart, HostsSeen};
 pub use inputs::Reading;

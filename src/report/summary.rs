@@ -7,7 +7,7 @@ use serde::Serialize;
 
 use super::hosts::{Describer, HostView, Who};
 use super::hosts_seen::{Apart, HostsSeen};
-use super::{CoverageByZone, News, Reading};
+use super::{CoverageByZone, Findings, News, Reading};
 use crate::aggregate::{
     ByteLedger, Conservation, Contacts, Exposure, ExposureKey, Exposures, Interval, Ledger,
     LedgerCounters, Traffic, VerdictReason,
@@ -66,6 +66,8 @@ pub struct Summary {
     pub hosts_seen: HostsSeen,
     /// What was watched, by zone and hour.
     pub coverage_by_zone: CoverageByZone,
+    /// What it indicates under policies; set by whoever knows them.
+    pub findings: Findings,
     /// What reading came to; set by whoever read.
     pub reading: Reading,
     /// What is new; set by whoever listened for it.
@@ -468,6 +470,7 @@ impl Summary {
             hosts,
             hosts_seen: HostsSeen::of(ledger),
             coverage_by_zone: CoverageByZone::of(ledger, &outside, sites),
+            findings: Findings::default(),
             reading: Reading::default(),
             news: News::default(),
         }

@@ -47,6 +47,7 @@ pub fn write_table(summary: &Summary, style: Style, out: &mut dyn Write) -> std:
         )?;
         exposures(&web, style, out)?;
     }
+    super::findings_table::findings(summary, style, out)?;
     super::table_news::news(summary, style, out)?;
     relays(summary, style, out)?;
     heading(
@@ -81,7 +82,7 @@ const LINES: TableStyle = TableStyle::new()
     .header_separator(LineStyle::none().fill('─').junction('─'))
     .bottom_border(LineStyle::none().fill('─').junction('─'));
 
-fn new_table(style: Style, header: &[&str]) -> Table {
+pub(super) fn new_table(style: Style, header: &[&str]) -> Table {
     let mut table = Table::new();
     table
         .load_style(LINES)
@@ -550,6 +551,12 @@ fn notes(summary: &Summary, style: Style, out: &mut dyn Write) -> std::io::Resul
         "  Home networks: {}.",
         summary.home_networks.join(", ")
     )?;
+    if summary.findings.in_force.is_empty() {
+        writeln!(
+            out,
+            "  No policy was judged by: none applies until roles are declared ([organisation]) or --policy names one; avscope policies list."
+        )?;
+    }
     mirror(summary, out)?;
     if summary.counters.attributed_without_home > 0 {
         writeln!(
