@@ -104,13 +104,12 @@ impl Capture {
             let (key, sender) = FlowKey::of(&packet, 0);
             let task = Task {
                 packet,
-                key,
                 sender,
                 hash: key.hash(seed),
                 timestamp: descriptor.timestamp,
                 stream_time: descriptor.stream_time,
                 seq: descriptor.seq,
-                shard: 0,
+                scope: 0,
                 link_type: descriptor.link_type,
                 in_datagram: false,
                 captured_len: descriptor.captured_len,
@@ -220,7 +219,7 @@ fn flow_update(criterion: &mut Criterion, name: &str, capture: &Capture) {
                     table.advance(Tick::of(now), &mut |_, _| {});
                 }
                 black_box(table.update(
-                    &task.key,
+                    &task.key(),
                     task.hash,
                     task.sender,
                     &task.packet,
@@ -367,7 +366,7 @@ fn countries(criterion: &mut Criterion, capture: &Capture) {
     let mut addresses: Vec<IpAddr> = capture
         .tasks
         .iter()
-        .map(|(task, _)| task.key.endpoint(task.sender).ip())
+        .map(|(task, _)| task.key().endpoint(task.sender).ip())
         .collect();
     // A run looks up the servers of named flows, not one address many times over.
     addresses.sort_unstable();

@@ -9,9 +9,10 @@ use crate::capture::{LinkType, RawPacket};
 pub(super) const IPV4: u16 = 0x0800;
 pub(super) const ARP: u16 = 0x0806;
 pub(super) const IPV6: u16 = 0x86dd;
+const VLAN_TAG: u16 = 0x8100;
 const SERVICE_TAG: u16 = 0x88a8;
 /// 802.1Q, 802.1ad, and two numbers in use before it.
-pub(super) const TAGS: [u16; 4] = [0x8100, SERVICE_TAG, 0x9100, 0x9200];
+pub(super) const TAGS: [u16; 4] = [VLAN_TAG, SERVICE_TAG, 0x9100, 0x9200];
 /// What stands before the EtherType of an Ethernet frame.
 pub(super) const ADDRESSES_LEN: usize = 12;
 /// Below this an EtherType is an 802.3 length.
@@ -30,18 +31,31 @@ pub(super) struct Network {
     pub expected: Option<IpVersion>,
 }
 
-/// IP directly behind the addresses of Ethernet; `None` for everything else.
+/// IP behind the addresses of Ethernet, with nothing or one VLAN tag between; `None` for everything else.
 #[inline]
-pub(super) fn plain_ethernet(raw: &RawPacket<'_>) -> Option<Network> {
+pub(super) fn plain_ethernet(raw: &RawPacket<'_>) -> Option<(Network, IpVersion)> {
+    const BEHIND_TAG: usize = ADDRESSES_LEN + 4;
     if raw.link_type != LinkType::ETHERNET {
         return None;
     }
-    let version = match u16::from_be_bytes(bytes_at(raw.data, ADDRESSES_LEN)?) {
+    let mut start = ADDRESSES_LEN;
+    let (mut vlan, mut path) = (0, TunnelPath::NONE);
+    let mut ether_type = u16::from_be_bytes(bytes_at(raw.data, start)?);
+    if ether_type == VLAN_TAG {
+        let [c0, c1, e0, e1] = bytes_at(raw.data, start.saturating_add(2))?;
+        (vlan, path) = (u16::from_be_bytes([c0, c1]) & 0x0fff, TunnelPath::VLAN);
+        (start, ether_type) = (BEHIND_TAG, u16::from_be_bytes([e0, e1]));
+    }
+    let version = match ether_type {
         IPV4 => IpVersion::V4,
         IPV6 => IpVersion::V6,
         _ => return None,
     };
-    Some(network(ADDRESSES_LEN.saturating_add(2), 0, version))
+    let found = Network {
+        path,
+        ..network(start.saturating_add(2), vlan, version)
+    };
+    Some((found, version))
 }
 
 /// Finds the network layer, or says what the frame is instead.

@@ -212,15 +212,27 @@ pub enum Decoded {
 /// Decodes one frame.
 #[inline]
 pub fn decode(raw: &RawPacket<'_>) -> Decoded {
-    // Untagged Ethernet is what nearly all frames are: it is told here, and everything else out of the way.
-    let network = match link::plain_ethernet(raw) {
-        Some(network) => network,
-        None => match link::network_layer(raw) {
-            Ok(network) => network,
-            Err(outcome) => return outcome,
-        },
-    };
-    unwrapped(raw, network::decode(raw, &network))
+    match decode_plain(raw) {
+        Some(packet) => Decoded::Packet(packet),
+        None => decode_any(raw),
+    }
+}
+
+/// Decodes what nearly all frames are, in one straight piece: TCP or UDP, whole, in IP behind the addresses of Ethernet or one
+/// VLAN tag, with nothing inside that could be a packet. `None` leaves it to [`decode_any`], which finds the same in what this one takes.
+#[inline]
+pub fn decode_plain(raw: &RawPacket<'_>) -> Option<Packet> {
+    let (network, version) = link::plain_ethernet(raw)?;
+    network::plain(raw, &network, version).filter(|packet| !tunnel::may_carry(packet, raw.data))
+}
+
+/// Decodes any frame.
+#[inline(never)]
+pub fn decode_any(raw: &RawPacket<'_>) -> Decoded {
+    match link::network_layer(raw) {
+        Ok(network) => unwrapped(raw, network::decode(raw, &network)),
+        Err(outcome) => outcome,
+    }
 }
 
 /// Decodes what the fragments of a datagram carried; `first` is the one with offset 0, `bytes` their payloads put together,

@@ -1,7 +1,9 @@
 //! Network layer → addresses, counted bytes and where the transport begins: IPv4, and IPv6 with extension headers.
 
 use super::link::{self, Network};
-use super::{Address, Decoded, Fragment, IpHeader, IpVersion, TunnelKind, Undecodable, transport};
+use super::{
+    Address, Decoded, Fragment, IpHeader, IpVersion, Packet, TunnelKind, Undecodable, transport,
+};
 use crate::capture::RawPacket;
 
 /// Extension headers that are walked: a packet has at most seven kinds of them (RFC 8200 §4.1); more is an attack.
@@ -50,21 +52,60 @@ fn end(data: &[u8], start: usize) -> Option<usize> {
     (len >= IPV4_HEADER_MIN).then(|| start.saturating_add(len))
 }
 
-/// RFC 791 §3.1.
+/// TCP or UDP in a whole packet with the least header of IPv4, or behind that of IPv6 directly; `None` for everything else,
+/// and for what is not as it should be.
 #[inline]
-fn ipv4(bytes: &[u8], wire_len: usize, network: &Network) -> Decoded {
-    let Some(header) = bytes.first_chunk::<IPV4_HEADER_MIN>() else {
-        return Decoded::Undecodable(Undecodable::TruncatedIp);
+pub(super) fn plain(raw: &RawPacket<'_>, network: &Network, version: IpVersion) -> Option<Packet> {
+    let start = network.start;
+    let bytes = raw.data.get(start..)?;
+    let wire_len = (raw.wire_len as usize).checked_sub(start)?;
+    let (ip, header_len) = match version {
+        IpVersion::V4 => {
+            let header = bytes.first_chunk::<IPV4_HEADER_MIN>()?;
+            let [0x45, _, _, _, _, _, f0, f1, ..] = *header else {
+                return None;
+            };
+            if u16::from_be_bytes([f0, f1]) & FRAGMENT != 0 {
+                return None;
+            }
+            (
+                ipv4_header(header, IPV4_HEADER_MIN, wire_len),
+                IPV4_HEADER_MIN,
+            )
+        }
+        IpVersion::V6 => {
+            let header = bytes.first_chunk::<IPV6_HEADER_LEN>()?;
+            let [0x60..=0x6f, ..] = *header else {
+                return None;
+            };
+            (ipv6_header(header, wire_len), IPV6_HEADER_LEN)
+        }
     };
+    transport::plain(
+        ip,
+        bytes.get(header_len..)?,
+        start.saturating_add(header_len),
+        (ip.bytes as usize).saturating_sub(header_len),
+        network.vlan,
+        network.path,
+    )
+}
+
+/// More fragments, or an offset: part of a datagram.
+const FRAGMENT: u16 = 0x3fff;
+
+/// What a header says; `header_len` is its length.
+#[inline]
+fn ipv4_header(header: &[u8; IPV4_HEADER_MIN], header_len: usize, wire_len: usize) -> IpHeader {
     let [
-        v,
+        _,
         _,
         l0,
         l1,
         i0,
         i1,
-        f0,
-        f1,
+        _,
+        _,
         _,
         protocol,
         _,
@@ -78,10 +119,6 @@ fn ipv4(bytes: &[u8], wire_len: usize, network: &Network) -> Decoded {
         d2,
         d3,
     ] = *header;
-    let header_len = usize::from(v & 0x0f).saturating_mul(4);
-    if header_len < IPV4_HEADER_MIN {
-        return Decoded::Undecodable(Undecodable::BadIpHeaderLength);
-    }
     let total_len = usize::from(u16::from_be_bytes([l0, l1]));
     // Zero where an offload left the length to the hardware; more than the wire where the field is wrong.
     let ip_len = if total_len >= header_len && total_len <= wire_len {
@@ -89,17 +126,30 @@ fn ipv4(bytes: &[u8], wire_len: usize, network: &Network) -> Decoded {
     } else {
         wire_len
     };
-    let ip = IpHeader {
+    IpHeader {
         source: mapped([s0, s1, s2, s3]),
         destination: mapped([d0, d1, d2, d3]),
         bytes: u32::try_from(ip_len).unwrap_or(u32::MAX),
         protocol,
         version: IpVersion::V4,
         identification: u16::from_be_bytes([i0, i1]),
+    }
+}
+
+/// RFC 791 §3.1.
+#[inline]
+fn ipv4(bytes: &[u8], wire_len: usize, network: &Network) -> Decoded {
+    let Some(header) = bytes.first_chunk::<IPV4_HEADER_MIN>() else {
+        return Decoded::Undecodable(Undecodable::TruncatedIp);
     };
-    // More fragments, or an offset: part of a datagram.
+    let [v, _, _, _, i0, i1, f0, f1, ..] = *header;
+    let header_len = usize::from(v & 0x0f).saturating_mul(4);
+    if header_len < IPV4_HEADER_MIN {
+        return Decoded::Undecodable(Undecodable::BadIpHeaderLength);
+    }
+    let ip = ipv4_header(header, header_len, wire_len);
     let fragment = u16::from_be_bytes([f0, f1]);
-    if fragment & 0x3fff != 0 {
+    if fragment & FRAGMENT != 0 {
         let place = Place {
             identification: u32::from(u16::from_be_bytes([i0, i1])),
             offset: u32::from(fragment & 0x1fff).saturating_mul(8),
@@ -114,23 +164,20 @@ fn ipv4(bytes: &[u8], wire_len: usize, network: &Network) -> Decoded {
         ip,
         rest,
         network.start.saturating_add(header_len),
-        ip_len.saturating_sub(header_len),
+        (ip.bytes as usize).saturating_sub(header_len),
         network.vlan,
         network.path,
     )
 }
 
-/// RFC 8200 §3 and §4.
+/// What a header says; the protocol is that of the first extension header, where there is one.
 #[inline]
-fn ipv6(bytes: &[u8], wire_len: usize, network: &Network) -> Decoded {
-    let Some((header, rest)) = bytes.split_first_chunk::<IPV6_HEADER_LEN>() else {
-        return Decoded::Undecodable(Undecodable::TruncatedIp);
-    };
+fn ipv6_header(header: &[u8; IPV6_HEADER_LEN], wire_len: usize) -> IpHeader {
     let [_, _, _, _, l0, l1, protocol, _, addresses @ ..] = header;
-    let (Some(source), Some(destination)) =
-        (addresses.first_chunk::<16>(), addresses.last_chunk::<16>())
-    else {
-        return Decoded::Undecodable(Undecodable::TruncatedIp);
+    let (addresses, _) = addresses.as_chunks::<16>();
+    let (source, destination) = match addresses {
+        [source, destination, ..] => (*source, *destination),
+        _ => ([0; 16], [0; 16]),
     };
     let claimed = usize::from(u16::from_be_bytes([*l0, *l1])).saturating_add(IPV6_HEADER_LEN);
     // Zero for jumbograms and merged segments.
@@ -139,15 +186,24 @@ fn ipv6(bytes: &[u8], wire_len: usize, network: &Network) -> Decoded {
     } else {
         wire_len
     };
-    let mut ip = IpHeader {
-        source: *source,
-        destination: *destination,
+    IpHeader {
+        source,
+        destination,
         bytes: u32::try_from(ip_len).unwrap_or(u32::MAX),
         protocol: *protocol,
         version: IpVersion::V6,
         identification: 0,
+    }
+}
+
+/// RFC 8200 §3 and §4.
+#[inline]
+fn ipv6(bytes: &[u8], wire_len: usize, network: &Network) -> Decoded {
+    let Some((header, rest)) = bytes.split_first_chunk::<IPV6_HEADER_LEN>() else {
+        return Decoded::Undecodable(Undecodable::TruncatedIp);
     };
-    let walk = match extension_headers(*protocol, rest) {
+    let mut ip = ipv6_header(header, wire_len);
+    let walk = match extension_headers(ip.protocol, rest) {
         Ok(walk) => walk,
         Err(reason) => return Decoded::BadTransport(ip, reason),
     };
@@ -168,7 +224,7 @@ fn ipv6(bytes: &[u8], wire_len: usize, network: &Network) -> Decoded {
         ip,
         rest,
         network.start.saturating_add(headers_len),
-        ip_len.saturating_sub(headers_len),
+        (ip.bytes as usize).saturating_sub(headers_len),
         network.vlan,
         network.path,
     )

@@ -35,8 +35,26 @@ impl TcpFlags {
     }
 }
 
-/// Decodes from the transport header on, which begins at `offset` in the frame; `wire_len` is what the IP packet says follows.
+/// Decodes TCP or UDP as [`decode`] does; `None` for everything else, and for what is not as it should be.
 #[inline]
+pub(super) fn plain(
+    ip: IpHeader,
+    bytes: &[u8],
+    offset: usize,
+    wire_len: usize,
+    vlan: u16,
+    tunnel: TunnelPath,
+) -> Option<Packet> {
+    let bytes = bytes.get(..wire_len).unwrap_or(bytes);
+    let found = match ip.protocol {
+        TCP => tcp(bytes, wire_len).ok()?,
+        UDP => udp(bytes)?,
+        _ => return None,
+    };
+    Some(packet(ip, found, bytes, offset, wire_len, (vlan, tunnel)))
+}
+
+/// Decodes from the transport header on, which begins at `offset` in the frame; `wire_len` is what the IP packet says follows.
 pub(super) fn decode(
     ip: IpHeader,
     bytes: &[u8],
@@ -47,24 +65,16 @@ pub(super) fn decode(
 ) -> Decoded {
     // Ethernet pads short frames: nothing behind the IP length is payload.
     let bytes = bytes.get(..wire_len).unwrap_or(bytes);
-    let (ports, checksum, tcp, header_len) = match ip.protocol {
+    let found = match ip.protocol {
         TCP => match tcp(bytes, wire_len) {
-            Ok(header) => header,
+            Ok(found) => found,
             Err(reason) => return Decoded::BadTransport(ip, reason),
         },
         UDP => {
-            let Some([s0, s1, d0, d1, _, _, c0, c1]) = bytes.first_chunk::<8>() else {
+            let Some(found) = udp(bytes) else {
                 return Decoded::BadTransport(ip, Undecodable::TruncatedTransport);
             };
-            (
-                (
-                    u16::from_be_bytes([*s0, *s1]),
-                    u16::from_be_bytes([*d0, *d1]),
-                ),
-                u16::from_be_bytes([*c0, *c1]),
-                TcpHeader::default(),
-                8,
-            )
+            found
         }
         ICMP | ICMPV6 => {
             let Some([kind, code]) = bytes.first_chunk::<2>() else {
@@ -83,8 +93,21 @@ pub(super) fn decode(
         }
         _ => ((0, 0), 0, TcpHeader::default(), 0),
     };
+    Decoded::Packet(packet(ip, found, bytes, offset, wire_len, (vlan, tunnel)))
+}
+
+/// The packet with what its transport header says.
+#[inline]
+fn packet(
+    ip: IpHeader,
+    (ports, checksum, tcp, header_len): PortsAndHeader,
+    bytes: &[u8],
+    offset: usize,
+    wire_len: usize,
+    (vlan, tunnel): (u16, TunnelPath),
+) -> Packet {
     let payload_len = bytes.len().saturating_sub(header_len);
-    Decoded::Packet(Packet {
+    Packet {
         ip,
         source_port: ports.0,
         destination_port: ports.1,
@@ -96,7 +119,19 @@ pub(super) fn decode(
         payload_offset: u32::try_from(offset.saturating_add(header_len)).unwrap_or(u32::MAX),
         payload_len: u32::try_from(payload_len).unwrap_or(u32::MAX),
         payload_wire_len: u32::try_from(wire_len.saturating_sub(header_len)).unwrap_or(u32::MAX),
-    })
+    }
+}
+
+/// RFC 768.
+#[inline]
+fn udp(bytes: &[u8]) -> Option<PortsAndHeader> {
+    let [s0, s1, d0, d1, _, _, c0, c1] = *bytes.first_chunk::<8>()?;
+    Some((
+        (u16::from_be_bytes([s0, s1]), u16::from_be_bytes([d0, d1])),
+        u16::from_be_bytes([c0, c1]),
+        TcpHeader::default(),
+        8,
+    ))
 }
 
 type PortsAndHeader = ((u16, u16), u16, TcpHeader, usize);

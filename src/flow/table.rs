@@ -117,7 +117,7 @@ impl FlowTable {
         self.index.find(hash, |number| {
             self.entries
                 .get(number as usize)
-                .is_some_and(|entry| entry.key == *key)
+                .is_some_and(|entry| entry.key.is(key))
         })
     }
 

@@ -2,11 +2,11 @@
 
 use std::sync::Arc;
 
+use super::Settings;
 use super::counters::FrameCounters;
 use super::shard::Task;
-use super::{SHARDS, Settings};
 use crate::capture::{FrameDescriptor, RawPacket};
-use crate::decode::{self, Decoded, Fragment, IpHeader, Packet, TunnelPath};
+use crate::decode::{self, Decoded, Fragment, IpHeader, Packet, TunnelKind, TunnelPath};
 use crate::flow::{Added, Datagram, FlowKey, Fragments, HomeNetworks, LostFragments};
 use crate::model::{Coverage, Timestamp};
 
@@ -47,14 +47,30 @@ impl Dispatcher {
         let counters = &mut self.counters;
         counters.frames += 1;
         counters.captured_bytes += u64::from(descriptor.captured_len);
-        match decode::decode(&raw) {
+        match decode::decode_plain(&raw) {
+            Some(packet) => {
+                counters.packets += 1;
+                counters.packet_bytes += u64::from(packet.ip.bytes);
+                // Plain packets have no layer but this.
+                counters.tunnels[TunnelKind::Vlan.index()] += u64::from(!packet.tunnel.is_empty());
+                Some(task_of(descriptor, packet, self.hash_seed))
+            }
+            None => self.other(descriptor, &raw),
+        }
+    }
+
+    /// The task of a frame that is not plain.
+    #[inline(never)]
+    fn other(&mut self, descriptor: &FrameDescriptor, raw: &RawPacket<'_>) -> Option<Task> {
+        let counters = &mut self.counters;
+        match decode::decode_any(raw) {
             Decoded::Packet(packet) => {
                 counters.packets += 1;
                 Some(self.packet(descriptor, packet, packet.tunnel))
             }
             Decoded::Fragment(fragment) => {
                 counters.fragments += 1;
-                self.fragment(descriptor, &fragment, fragment.payload(frame))
+                self.fragment(descriptor, &fragment, fragment.payload(raw.data))
             }
             Decoded::BadTransport(ip, reason) => {
                 counters.undecodable[reason.index()] += 1;
@@ -94,22 +110,7 @@ impl Dispatcher {
             // Where its bytes belong the shard says: it knows whether this is a copy.
             self.tunnelled(path, packet.overhead);
         }
-        let (key, sender) = FlowKey::of(&packet, descriptor.scope);
-        let hash = key.hash(self.hash_seed);
-        Task {
-            packet,
-            key,
-            sender,
-            hash,
-            timestamp: descriptor.timestamp,
-            stream_time: descriptor.stream_time,
-            seq: descriptor.seq,
-            shard: shard_of(hash),
-            link_type: descriptor.link_type,
-            in_datagram: false,
-            captured_len: descriptor.captured_len,
-            offset: descriptor.offset,
-        }
+        task_of(descriptor, packet, self.hash_seed)
     }
 
     /// A piece of a datagram; a task if it was the last one missing.
@@ -223,8 +224,21 @@ fn lose(home: &HomeNetworks, counters: &mut FrameCounters, lost: &LostFragments)
     );
 }
 
-/// The shard of a flow: bits that the flow table's index does not use.
+/// The task of a packet that came in a frame.
 #[inline]
-fn shard_of(hash: u64) -> u16 {
-    ((hash >> 26) % SHARDS as u64) as u16
+fn task_of(descriptor: &FrameDescriptor, packet: Packet, hash_seed: u64) -> Task {
+    let (key, sender) = FlowKey::of(&packet, descriptor.scope);
+    Task {
+        packet,
+        sender,
+        hash: key.hash(hash_seed),
+        timestamp: descriptor.timestamp,
+        stream_time: descriptor.stream_time,
+        seq: descriptor.seq,
+        scope: descriptor.scope,
+        link_type: descriptor.link_type,
+        in_datagram: false,
+        captured_len: descriptor.captured_len,
+        offset: descriptor.offset,
+    }
 }

@@ -141,7 +141,7 @@ impl FragmentFinder {
             return;
         };
         if self.frames.len() < FRAMES_MAX
-            && wanted.wants_packet(&task.key, task.seq)
+            && wanted.wants_packet(&task.key(), task.seq)
             && let Some(datagram) = self.dispatcher.datagram()
         {
             self.frames.extend(&datagram.seqs);

@@ -389,7 +389,7 @@ fn hand_out(
         let Some(mut task) = dispatcher.task(descriptor, frame_of(bytes, descriptor)) else {
             continue;
         };
-        if let Some(feed) = feeds.get_mut(usize::from(task.shard) % workers) {
+        if let Some(feed) = feeds.get_mut(task.shard() % workers) {
             if task.in_datagram
                 && let Some(datagram) = dispatcher.datagram()
             {

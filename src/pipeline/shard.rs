@@ -37,9 +37,7 @@ const DATAGRAM_LOOKS_MAX: u8 = 4;
 pub struct Task {
     /// What was decoded.
     pub packet: Packet,
-    /// Its flow's key.
-    pub key: FlowKey,
-    /// Which end of the key sent it.
+    /// Which end of its flow's key sent it.
     pub sender: Side,
     /// Keyed hash of the key.
     pub hash: u64,
@@ -49,8 +47,8 @@ pub struct Task {
     pub stream_time: Timestamp,
     /// Position in the input.
     pub seq: u64,
-    /// Which shard it is for.
-    pub shard: u16,
+    /// Where it was captured.
+    pub scope: u16,
     /// What the frame begins with.
     pub link_type: LinkType,
     /// The packet was put together from fragments: its payload lies beside the frames, and the frame is the one that came last.
@@ -62,6 +60,18 @@ pub struct Task {
 }
 
 impl Task {
+    /// Its flow's key.
+    #[inline]
+    pub fn key(&self) -> FlowKey {
+        FlowKey::sent_by(self.sender, &self.packet, self.scope)
+    }
+
+    /// Which shard it is for: bits of the hash that the flow table's index does not use.
+    #[inline]
+    pub const fn shard(&self) -> usize {
+        (self.hash >> 26) as usize % SHARDS
+    }
+
     /// The frame that the packet was decoded from.
     #[inline]
     pub fn frame<'a>(&self, storage: &'a [u8]) -> &'a [u8] {
@@ -189,7 +199,7 @@ impl Shard {
             self.facts.wrapped(&task.packet);
         }
         // Flow: the packet is counted to its flow, unless it begins another between the same ports.
-        if task.key.protocol() == UDP && may_begin_another(payload) {
+        if task.packet.ip.protocol == UDP && may_begin_another(payload) {
             self.end_before_another(task, payload, events);
         }
         let update = self.update(task, events);
@@ -312,7 +322,7 @@ impl Shard {
     /// that one is over: its flow ends where the next begins.
     #[cold]
     fn end_before_another(&mut self, task: &Task, payload: &[u8], events: &mut EventRun) {
-        let Some(number) = self.flows.find(&task.key, task.hash) else {
+        let Some(number) = self.flows.find(&task.key(), task.hash) else {
             return;
         };
         let Some(entry) = self.flows.entry_mut(number) else {
@@ -340,7 +350,7 @@ impl Shard {
     fn update(&mut self, task: &Task, events: &mut EventRun) -> Update {
         let (facts, readers) = (&mut self.facts, &mut self.readers);
         self.flows.update(
-            &task.key,
+            &task.key(),
             task.hash,
             task.sender,
             &task.packet,

@@ -72,7 +72,7 @@ impl Worker {
             }
             std::hint::black_box(sum);
             for task in batch {
-                if let Some(shard) = self.shards.get_mut(usize::from(task.shard) / self.count) {
+                if let Some(shard) = self.shards.get_mut(task.shard() / self.count) {
                     let frame = task.frame(storage);
                     let payload = task.payload(frame, datagrams);
                     shard.process(task, frame, payload, &mut self.events);
@@ -83,7 +83,7 @@ impl Worker {
 
     #[inline]
     fn shard(&self, task: &Task) -> Option<&Shard> {
-        self.shards.get(usize::from(task.shard) / self.count)
+        self.shards.get(task.shard() / self.count)
     }
 
     /// Gives out everything that happened before the watermark, in order.

@@ -74,6 +74,9 @@ impl TunnelPath {
     /// No layer.
     pub const NONE: Self = Self(0);
 
+    /// One VLAN tag, which every other mirror port adds.
+    pub const VLAN: Self = Self(TunnelKind::Vlan as u64 + 1);
+
     /// Whether there is nothing around the packet, and nothing known inside that was left.
     #[inline]
     pub const fn is_empty(self) -> bool {
@@ -142,6 +145,7 @@ mod tests {
     fn layers_come_out_as_they_went_in_and_no_more_than_fit() {
         let mut path = TunnelPath::NONE;
         assert!(path.is_empty());
+        assert_eq!(path.with(TunnelKind::Vlan), Some(TunnelPath::VLAN));
         let mut kinds = Vec::new();
         for kind in TunnelKind::ALL.iter().rev().take(LAYERS_MAX) {
             kinds.push(*kind);
