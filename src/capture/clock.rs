@@ -41,7 +41,7 @@ impl StreamClock {
             self.candidate = None;
             return now;
         }
-        if timestamp.since(now) <= JUMP_MAX {
+        if timestamp.as_nanos() - now.as_nanos() <= JUMP_MAX.as_secs() * 1_000_000_000 {
             self.candidate = None;
             self.now = Some(timestamp);
             return timestamp;

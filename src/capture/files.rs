@@ -272,24 +272,18 @@ impl CaptureFiles {
             return;
         };
         batch.storage = file.input.storage().clone();
-        while let Some(head) = file.input.head().copied()
-            && batch.descriptors.len() < batch.capacity()
-            && until.is_none_or(|until| head.time <= until)
-            && (batch.descriptors.is_empty() || batch.storage.is_same(file.input.storage()))
-        {
-            batch.descriptors.push(descriptor(
-                &head,
-                file.scope,
-                &mut self.clock,
-                &mut self.next_seq,
-            ));
-            file.input.advance();
-            if file.input.has_secrets() {
-                // They count for what follows, however frames are batched.
-                file.input.take_secrets(&mut self.secrets);
-                break;
+        let (clock, next_seq) = (&mut self.clock, &mut self.next_seq);
+        let capacity = batch.capacity();
+        let (scope, frames) = (file.scope, &mut batch.descriptors);
+        file.input.take_while(|head| {
+            let wanted = frames.len() < capacity && until.is_none_or(|until| head.time <= until);
+            if wanted {
+                frames.push(descriptor(head, scope, clock, next_seq));
             }
-        }
+            wanted
+        });
+        // They count for what follows, however frames are batched.
+        file.input.take_secrets(&mut self.secrets);
         self.manifest.frames(file.report, &batch.descriptors);
     }
 

@@ -29,6 +29,15 @@ const LOOK_AHEAD_MAX: usize = 8 << 20;
 /// Secrets that are taken between two frames, in bytes: a key log of a browser's day has some megabytes.
 const SECRETS_BYTES_MAX: usize = 64 << 20;
 
+/// Where the next record begins only this one says, so records of a mapped file would come from memory one after the other. What lies
+/// so far ahead is loaded while this one is looked at; loads that nothing waits for overlap.
+const TOUCHED_AHEAD: usize = 2 << 10;
+
+/// Behind longer records most of what would be loaded is payload that nobody looks at.
+const TOUCHED_RECORD_MAX: usize = 512;
+
+const CACHE_LINE: usize = 64;
+
 /// The frame that stands next in an input.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Head {
@@ -61,6 +70,8 @@ pub(super) struct Input {
     /// Bytes taken of the file when the stream ended.
     taken: u64,
     segment_bytes: usize,
+    /// How often the storage became another one.
+    refills: u64,
 }
 
 impl Input {
@@ -184,6 +195,7 @@ impl Input {
             secrets: Vec::new(),
             taken: 0,
             segment_bytes,
+            refills: 0,
         }
     }
 
@@ -242,9 +254,46 @@ impl Input {
         }
     }
 
+    /// Gives frames from the head on, as long as they lie in the same storage, `take` wants them, and no secrets stand before them.
+    #[inline]
+    pub fn take_while(&mut self, mut take: impl FnMut(&Head) -> bool) {
+        let refills = self.refills;
+        while let Some(head) = &self.head
+            && self.refills == refills
+            && self.secrets.is_empty()
+            && take(head)
+        {
+            self.advance();
+        }
+    }
+
     /// Goes on to the next frame. The storage may be another one afterwards.
     #[inline]
     pub fn advance(&mut self) {
+        // What nearly all files are: the next record is whole and lies there.
+        if let Walker::Pcap(walker) = &self.walker
+            && let Some(window) = self.storage.bytes().get(self.position..)
+            && let Some((record, consumed)) = walker.record(window)
+        {
+            self.head = Some(Head {
+                record,
+                start: self.position + record.data_offset,
+                time: self.clock.stamp(record.timestamp),
+            });
+            if consumed <= TOUCHED_RECORD_MAX {
+                let ahead = window.get(TOUCHED_AHEAD..).unwrap_or_default();
+                let lines = ahead.get(..consumed).unwrap_or_default().chunks(CACHE_LINE);
+                let touched = lines.fold(0, |sum, line| sum ^ line.first().copied().unwrap_or(0));
+                std::hint::black_box(touched);
+            }
+            self.position += consumed;
+            return;
+        }
+        self.advance_otherwise();
+    }
+
+    #[inline(never)]
+    fn advance_otherwise(&mut self) {
         self.head = None;
         loop {
             let ended = self.stream.is_none() && self.failure.is_none();
@@ -343,6 +392,7 @@ impl Input {
                 }
             }
         }
+        self.refills += 1;
         self.storage_offset += keep_from as u64;
         self.position -= keep_from;
         if let Some(head) = &mut self.head {

@@ -60,27 +60,14 @@ impl PcapWalker {
         }
     }
 
-    /// Looks at the record at the beginning of `window`.
+    /// The record at the beginning of `window`, if it is whole, and how many bytes it takes; [`Self::step`] says what is there else.
     #[inline]
-    pub fn step(&mut self, window: &[u8], at_end: bool) -> Step {
-        let Some((header, rest)) = window.split_first_chunk::<RECORD_HEADER_LEN>() else {
-            return match (window.is_empty(), at_end) {
-                (true, true) => Step::End,
-                (false, true) => Step::Damaged(DamageKind::CutShort, 0),
-                (_, false) => Step::NeedMore,
-            };
-        };
+    pub fn record(&self, window: &[u8]) -> Option<(Record, usize)> {
+        let (header, rest) = window.split_first_chunk::<RECORD_HEADER_LEN>()?;
         let [seconds, fraction, captured_len, wire_len] = self.words(header);
-        if captured_len > RECORD_BYTES_MAX {
-            return Step::Damaged(DamageKind::ImpossibleLength, 0);
-        }
-        let data_offset = RECORD_HEADER_LEN + self.extra_len;
-        if rest.len() < self.extra_len + captured_len as usize {
-            return if at_end {
-                Step::Damaged(DamageKind::CutShort, 0)
-            } else {
-                Step::NeedMore
-            };
+        let with_extra = self.extra_len + captured_len as usize;
+        if captured_len > RECORD_BYTES_MAX || rest.len() < with_extra {
+            return None;
         }
         let nanos = if self.nanoseconds {
             u64::from(fraction)
@@ -88,13 +75,35 @@ impl PcapWalker {
             u64::from(fraction) * 1000
         };
         let record = Record {
-            data_offset,
+            data_offset: RECORD_HEADER_LEN + self.extra_len,
             captured_len,
             wire_len: believable_wire_len(wire_len, captured_len),
             timestamp: Timestamp::from_parts(u64::from(seconds), nanos),
             link_type: self.link_type,
         };
-        Step::Frame(record, data_offset + captured_len as usize)
+        Some((record, RECORD_HEADER_LEN + with_extra))
+    }
+
+    /// Looks at the record at the beginning of `window`.
+    pub fn step(&mut self, window: &[u8], at_end: bool) -> Step {
+        if let Some((record, consumed)) = self.record(window) {
+            return Step::Frame(record, consumed);
+        }
+        let Some(header) = window.first_chunk::<RECORD_HEADER_LEN>() else {
+            return match (window.is_empty(), at_end) {
+                (true, true) => Step::End,
+                (false, true) => Step::Damaged(DamageKind::CutShort, 0),
+                (_, false) => Step::NeedMore,
+            };
+        };
+        let [_, _, captured_len, _] = self.words(header);
+        if captured_len > RECORD_BYTES_MAX {
+            Step::Damaged(DamageKind::ImpossibleLength, 0)
+        } else if at_end {
+            Step::Damaged(DamageKind::CutShort, 0)
+        } else {
+            Step::NeedMore
+        }
     }
 
     #[inline]
@@ -112,6 +121,7 @@ impl PcapWalker {
 }
 
 /// The wire length as claimed, or the captured length where the claim cannot be right.
+#[inline]
 pub(crate) fn believable_wire_len(claimed: u32, captured_len: u32) -> u32 {
     if claimed > WIRE_LEN_MAX {
         captured_len
