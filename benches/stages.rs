@@ -401,7 +401,9 @@ fn shard(criterion: &mut Criterion, name: &str, capture: &Capture) {
             |shard| {
                 for (task, descriptor) in &capture.tasks {
                     let frame = capture.frame(descriptor);
-                    shard.process(task, frame, task.packet.payload(frame), &mut events);
+                    let payload = task.packet.payload(frame);
+                    let print = shard.print(task, || payload);
+                    shard.process(task, print, frame, payload, &mut events);
                     if events.len() >= EVENTS_MAX {
                         events.clear();
                     }

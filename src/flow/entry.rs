@@ -179,6 +179,12 @@ impl FlowEntry {
         }
     }
 
+    /// Packets counted so far, from the initiator and from the responder.
+    #[inline]
+    pub const fn packets(&self) -> [u32; 2] {
+        self.packets
+    }
+
     /// The bucket that the flow's bytes are in, as far as is known.
     pub fn coverage(&self) -> Coverage {
         Coverage::ALL

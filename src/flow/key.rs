@@ -43,17 +43,30 @@ impl Endpoint {
 }
 
 /// Both ends, protocol and IP version; the ends are in order, so the key is the same for both directions.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, bytemuck::Pod, bytemuck::Zeroable)]
+///
+/// Held in words, since it is written, compared and hashed in words: a word that was written byte by byte cannot be read back
+/// before it has reached the cache.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, bytemuck::Pod, bytemuck::Zeroable)]
 #[repr(C)]
 pub struct FlowKey {
-    a: Address,
-    b: Address,
-    a_port: u16,
-    b_port: u16,
-    protocol: u8,
-    version: u8,
-    /// Which site the addresses belong to: the same address at two sites is two hosts.
-    scope: u16,
+    a: [u64; 2],
+    b: [u64; 2],
+    /// From the lowest bits: port of a, port of b, protocol, version, and which site the addresses belong to: the same address at two
+    /// sites is two hosts.
+    rest: u64,
+}
+
+impl std::fmt::Debug for FlowKey {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter
+            .debug_struct("FlowKey")
+            .field("a", &self.endpoint(Side::A))
+            .field("b", &self.endpoint(Side::B))
+            .field("protocol", &self.protocol())
+            .field("version", &self.version())
+            .field("scope", &self.scope())
+            .finish()
+    }
 }
 
 impl FlowKey {
@@ -77,8 +90,8 @@ impl FlowKey {
     /// The key of a packet of which is known which end sent it.
     #[inline]
     pub fn sent_by(sender: Side, packet: &Packet, scope: u16) -> Self {
-        let source = (packet.ip.source, packet.source_port);
-        let destination = (packet.ip.destination, packet.destination_port);
+        let source = (words(packet.ip.source), packet.source_port);
+        let destination = (words(packet.ip.destination), packet.destination_port);
         let (a, b) = match sender {
             Side::A => (source, destination),
             Side::B => (destination, source),
@@ -86,20 +99,19 @@ impl FlowKey {
         Self {
             a: a.0,
             b: b.0,
-            a_port: a.1,
-            b_port: b.1,
-            protocol: packet.ip.protocol,
-            version: packet.ip.version as u8,
-            scope,
+            rest: u64::from(a.1)
+                | u64::from(b.1) << 16
+                | u64::from(packet.ip.protocol) << 32
+                | (packet.ip.version as u64) << 40
+                | u64::from(scope) << 48,
         }
     }
 
     /// Whether both are equal, in words rather than field by field.
     #[inline]
     pub fn is(&self, other: &Self) -> bool {
-        let words = |key: &Self| bytemuck::cast::<Self, [u64; 5]>(*key);
-        let ([a, b, c, d, e], [f, g, h, i, j]) = (words(self), words(other));
-        (a ^ f) | (b ^ g) | (c ^ h) | (d ^ i) | (e ^ j) == 0
+        let differ = |one: [u64; 2], other: [u64; 2]| (one[0] ^ other[0]) | (one[1] ^ other[1]);
+        differ(self.a, other.a) | differ(self.b, other.b) | (self.rest ^ other.rest) == 0
     }
 
     /// Keyed hash; the same for both directions.
@@ -111,30 +123,44 @@ impl FlowKey {
     /// One end.
     #[inline]
     pub const fn endpoint(&self, side: Side) -> Endpoint {
-        match side {
-            Side::A => Endpoint {
-                address: self.a,
-                port: self.a_port,
-            },
-            Side::B => Endpoint {
-                address: self.b,
-                port: self.b_port,
-            },
+        let (words, port) = match side {
+            Side::A => (self.a, self.rest as u16),
+            Side::B => (self.b, (self.rest >> 16) as u16),
+        };
+        Endpoint {
+            address: address(words),
+            port,
         }
     }
 
     /// Which site it was captured at: an index into the sites of the source.
+    #[inline]
     pub const fn scope(&self) -> u16 {
-        self.scope
+        (self.rest >> 48) as u16
     }
 
     /// Transport protocol number.
+    #[inline]
     pub const fn protocol(&self) -> u8 {
-        self.protocol
+        (self.rest >> 32) as u8
     }
 
     /// Internet protocol version, 4 or 6.
+    #[inline]
     pub const fn version(&self) -> u8 {
-        self.version
+        (self.rest >> 40) as u8
     }
+}
+
+/// An address in the words that it lies in.
+#[inline]
+const fn words(address: Address) -> [u64; 2] {
+    let both = u128::from_le_bytes(address);
+    [both as u64, (both >> 64) as u64]
+}
+
+/// The address that lies in these words.
+#[inline]
+const fn address([low, high]: [u64; 2]) -> Address {
+    ((high as u128) << 64 | low as u128).to_le_bytes()
 }

@@ -23,7 +23,7 @@ mod tcp_stream;
 mod wheel;
 mod zones;
 
-pub use duplicates::{DuplicateCounters, DuplicateLimits, DuplicateWindow};
+pub use duplicates::{DuplicateCounters, DuplicateLimits, DuplicateWindow, fingerprint};
 pub use entry::{Directed, FlowEntry, FlowFlags};
 pub use fragments::{
     Added, Datagram, DatagramCounters, DatagramOutcome, FragmentLimits, Fragments, LostFragments,

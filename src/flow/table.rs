@@ -222,64 +222,63 @@ impl FlowTable {
         seq: u64,
         ended: &mut impl FnMut(&mut FlowEntry, FlowEndReason),
     ) -> Update {
-        let (number, opened) = match self.find(key, hash) {
-            Some(number) if !self.is_new_connection(number, sender, packet) => (number, false),
-            Some(number) => {
-                if let Some(entry) = self.entries.get_mut(number as usize) {
-                    ended(entry, FlowEndReason::EndOfFlow);
-                }
+        let found = self.find(key, hash);
+        // What nearly all packets are: one more of a flow that is known and goes on.
+        if let Some(number) = found
+            && let Some(entry) = self.entries.get_mut(number as usize)
+            && !is_new_connection(entry, sender, packet)
+        {
+            let direction = direction_of(entry, sender);
+            let place = (timestamp, stream_time);
+            if count(entry, direction, packet, place, &self.timeouts) {
                 self.wheel.unfile(&mut self.entries, number);
-                self.release(number);
-                (
-                    self.open(key, hash, sender, packet, timestamp, stream_time, seq),
-                    true,
-                )
+                self.file(number);
             }
-            None => {
-                if self.in_use >= self.capacity {
-                    self.evict(ended);
-                }
-                (
-                    self.open(key, hash, sender, packet, timestamp, stream_time, seq),
-                    true,
-                )
-            }
-        };
-        let mut direction = Directed::FromInitiator;
-        let mut refile = false;
-        if let Some(entry) = self.entries.get_mut(number as usize) {
-            direction = if entry.initiator() == sender {
-                Directed::FromInitiator
-            } else {
-                Directed::FromResponder
+            return Update {
+                number,
+                opened: false,
+                direction,
             };
-            refile = count(
+        }
+        if let Some(number) = found {
+            if let Some(entry) = self.entries.get_mut(number as usize) {
+                ended(entry, FlowEndReason::EndOfFlow);
+            }
+            self.wheel.unfile(&mut self.entries, number);
+            self.release(number);
+        } else if self.in_use >= self.capacity {
+            self.evict(ended);
+        }
+        let number = self.open(key, hash, sender, packet, timestamp, stream_time, seq);
+        let mut direction = Directed::FromInitiator;
+        if let Some(entry) = self.entries.get_mut(number as usize) {
+            direction = direction_of(entry, sender);
+            count(
                 entry,
                 direction,
                 packet,
-                timestamp,
-                stream_time,
+                (timestamp, stream_time),
                 &self.timeouts,
             );
         }
-        // A flow that has just opened is in no list yet, even where its first packet already ends it.
-        if refile && !opened {
-            self.wheel.unfile(&mut self.entries, number);
-        }
-        if refile || opened {
-            let due = self
-                .entries
-                .get(number as usize)
-                .map_or(Tick::default(), |entry| {
-                    entry.deadline.min(entry.active_deadline)
-                });
-            self.wheel.file(&mut self.entries, number, due);
-        }
+        // It is in no list yet, even where its first packet already ends it.
+        self.file(number);
         Update {
             number,
-            opened,
+            opened: true,
             direction,
         }
+    }
+
+    /// Files an entry, which is in no list of the wheel, under what is due first.
+    fn file(&mut self, number: u32) {
+        let due = self
+            .entries
+            .get(number as usize)
+            .map_or(Tick::default(), |entry| {
+                entry.deadline.min(entry.active_deadline)
+            });
+        self.wheel.file(&mut self.entries, number, due);
     }
 
     /// All flows held, those that opened first first: `seq` of the first packet, and the entry's number.
@@ -296,23 +295,6 @@ impl FlowTable {
     pub fn remove(&mut self, number: u32) {
         self.wheel.unfile(&mut self.entries, number);
         self.release(number);
-    }
-
-    /// A SYN from the same side on a connection that is over, or with another initial sequence number, begins a new one.
-    #[inline]
-    fn is_new_connection(&self, number: u32, sender: Side, packet: &Packet) -> bool {
-        if packet.ip.protocol != TCP
-            || !packet.tcp.flags.has(TcpFlags::SYN)
-            || packet.tcp.flags.has(TcpFlags::ACK)
-        {
-            return false;
-        }
-        self.entries.get(number as usize).is_some_and(|entry| {
-            let other_start = entry.flags.has(FlowFlags::START_KNOWN)
-                && entry.initiator() == sender
-                && packet.tcp.sequence.wrapping_add(1) != entry.stream_start;
-            entry.flags.has(FlowFlags::CLOSED) || other_start
-        })
     }
 
     #[allow(
@@ -402,6 +384,30 @@ impl FlowTable {
     }
 }
 
+/// A SYN from the same side on a connection that is over, or with another initial sequence number, begins a new one.
+#[inline]
+fn is_new_connection(entry: &FlowEntry, sender: Side, packet: &Packet) -> bool {
+    if packet.ip.protocol != TCP
+        || !packet.tcp.flags.has(TcpFlags::SYN)
+        || packet.tcp.flags.has(TcpFlags::ACK)
+    {
+        return false;
+    }
+    let other_start = entry.flags.has(FlowFlags::START_KNOWN)
+        && entry.initiator() == sender
+        && packet.tcp.sequence.wrapping_add(1) != entry.stream_start;
+    entry.flags.has(FlowFlags::CLOSED) || other_start
+}
+
+#[inline]
+fn direction_of(entry: &FlowEntry, sender: Side) -> Directed {
+    if entry.initiator() == sender {
+        Directed::FromInitiator
+    } else {
+        Directed::FromResponder
+    }
+}
+
 /// Who began: the sender of the first packet, unless it answers (SYN with ACK), or it comes from a well-known port to one
 /// that is not, which only servers do.
 fn initiator(sender: Side, packet: &Packet) -> Side {
@@ -423,8 +429,7 @@ fn count(
     entry: &mut FlowEntry,
     direction: Directed,
     packet: &Packet,
-    timestamp: Timestamp,
-    stream_time: Timestamp,
+    (timestamp, stream_time): (Timestamp, Timestamp),
     timeouts: &Timeouts,
 ) -> bool {
     let at = direction.index();

@@ -59,12 +59,11 @@ impl Timestamp {
     /// `self` plus `duration`, at most [`Self::MAX`].
     #[must_use]
     pub const fn after(self, duration: Duration) -> Self {
-        let nanos = duration.as_nanos();
-        if nanos > Self::MAX.0 as u128 {
-            Self::MAX
-        } else {
-            Self::from_nanos(self.0.saturating_add(nanos as u64))
-        }
+        let nanos = duration
+            .as_secs()
+            .saturating_mul(1_000_000_000)
+            .saturating_add(duration.subsec_nanos() as u64);
+        Self::from_nanos(self.0.saturating_add(nanos))
     }
 }
 
@@ -109,6 +108,7 @@ pub struct Tick(u32);
 
 impl Tick {
     const SHIFT: u32 = 30;
+    const NANOS: u64 = 1 << Self::SHIFT;
 
     /// The tick that `time` lies in.
     pub const fn of(time: Timestamp) -> Self {
@@ -118,12 +118,8 @@ impl Tick {
 
     /// The first tick that begins at or after `time`.
     pub const fn at_or_after(time: Timestamp) -> Self {
-        let down = Self::of(time);
-        if down.begin().as_nanos() == time.as_nanos() {
-            down
-        } else {
-            down.next()
-        }
+        // No timestamp is so late that this overflows.
+        Self((time.as_nanos().saturating_add(Self::NANOS - 1) >> Self::SHIFT) as u32)
     }
 
     /// When the tick begins.

@@ -18,7 +18,7 @@ use crate::capture::LinkType;
 use crate::decode::{Packet, TCP, UDP};
 use crate::flow::{
     Acknowledged, Directed, DuplicateLimits, DuplicateWindow, FlowEndReason, FlowEntry, FlowFlags,
-    FlowKey, FlowTable, LossProbe, Side, Update,
+    FlowKey, FlowTable, LossProbe, Side, Update, fingerprint,
 };
 use crate::model::{AppProtocol, Coverage, Tick, Timestamp};
 use crate::observe::{
@@ -176,23 +176,36 @@ impl Shard {
         self.flows.likely(task.hash)
     }
 
-    /// Brings a flow's memory near before its packet is processed.
+    /// By what copies of the packet are told, where they are looked for.
     #[inline]
-    pub fn touch(&self, number: u32) -> u64 {
-        self.flows.touch(number)
+    pub fn print<'a>(&self, task: &Task, payload: impl FnOnce() -> &'a [u8]) -> u64 {
+        if !self.duplicates.is_open() {
+            return 0;
+        }
+        fingerprint(task.hash, task.sender, &task.packet, payload)
     }
 
-    /// Takes the next packet of this shard, which came in `frame`.
+    /// Brings what a packet needs near before it is processed: its flow, the packets like it, and its connection.
     #[inline]
-    pub fn process(&mut self, task: &Task, frame: &[u8], payload: &[u8], events: &mut EventRun) {
+    pub fn touch(&self, task: &Task, number: u32, print: u64) -> u64 {
+        self.flows.touch(number) ^ self.duplicates.touch(print) ^ self.loss.touch(task.hash)
+    }
+
+    /// Takes the next packet of this shard, which came in `frame`; `print` is what [`Self::print`] gave for it.
+    #[inline]
+    pub fn process(
+        &mut self,
+        task: &Task,
+        print: u64,
+        frame: &[u8],
+        payload: &[u8],
+        events: &mut EventRun,
+    ) {
         self.facts.counters.packets = self.facts.counters.packets.saturating_add(1);
         // Time: flows that are over end before the packet counts.
         self.advance(task.stream_time, events);
         // A mirror port may give every packet twice: the copy counts nowhere.
-        if self
-            .duplicates
-            .is_copy(task.hash, &task.packet, task.timestamp, payload)
-        {
+        if self.duplicates.is_copy(print, &task.packet, task.timestamp) {
             return;
         }
         if task.packet.overhead > 0 {
@@ -213,7 +226,7 @@ impl Shard {
             flow: task.hash,
             first_seq: entry.first_seq(),
             flags: entry.flags,
-            packets: entry.counters().packets,
+            packets: entry.packets(),
             direction: update.direction,
             packet: &task.packet,
             time: task.stream_time,

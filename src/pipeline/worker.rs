@@ -14,6 +14,19 @@ const RUN_EVENTS_MAX: usize = 16 << 10;
 /// Packets whose flows are loaded ahead: as many as the first cache holds with room to spare.
 const TOUCHED_AHEAD: usize = 64;
 
+const _: () = assert!(SHARDS <= u8::MAX as usize);
+
+/// What is known of a packet before its turn.
+#[derive(Clone, Copy, Debug, Default)]
+struct Ahead {
+    /// Where its shard is.
+    place: u32,
+    /// The number that its flow most likely has.
+    likely: u32,
+    /// By what copies of it are told.
+    print: u64,
+}
+
 /// Everything before it has happened.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Watermark {
@@ -27,7 +40,8 @@ pub(super) struct Watermark {
 #[derive(Debug)]
 pub(super) struct Worker {
     shards: Vec<Shard>,
-    count: usize,
+    /// Where each of all shards is among those of this worker, which are every so many-th.
+    places: [u8; SHARDS],
     events: EventRun,
 }
 
@@ -42,9 +56,13 @@ impl Worker {
             .step_by(count)
             .map(|_| Shard::new(settings))
             .collect();
+        let mut places = [0; SHARDS];
+        for (shard, place) in places.iter_mut().enumerate() {
+            *place = (shard / count) as u8;
+        }
         Self {
             shards,
-            count,
+            places,
             events: EventRun::default(),
         }
     }
@@ -62,28 +80,40 @@ impl Worker {
     /// whole batch first: these loads do not depend on each other and overlap.
     pub fn process(&mut self, tasks: &[Task], storage: &[u8], datagrams: &[u8]) {
         for batch in tasks.chunks(TOUCHED_AHEAD) {
-            let mut likely = [0; TOUCHED_AHEAD];
-            for (number, task) in likely.iter_mut().zip(batch) {
-                *number = self.shard(task).map_or(0, |shard| shard.likely(task));
+            let mut ahead = [Ahead::default(); TOUCHED_AHEAD];
+            for (ahead, task) in ahead.iter_mut().zip(batch) {
+                let place = self.place(task);
+                if let Some(shard) = self.shards.get(place) {
+                    *ahead = Ahead {
+                        place: place as u32,
+                        likely: shard.likely(task),
+                        print: shard.print(task, || task.payload(task.frame(storage), datagrams)),
+                    };
+                }
             }
             let mut sum = 0;
-            for (number, task) in likely.iter().zip(batch) {
-                sum ^= self.shard(task).map_or(0, |shard| shard.touch(*number));
+            for (ahead, task) in ahead.iter().zip(batch) {
+                if let Some(shard) = self.shards.get(ahead.place as usize) {
+                    sum ^= shard.touch(task, ahead.likely, ahead.print);
+                }
             }
             std::hint::black_box(sum);
-            for task in batch {
-                if let Some(shard) = self.shards.get_mut(task.shard() / self.count) {
+            for (ahead, task) in ahead.iter().zip(batch) {
+                if let Some(shard) = self.shards.get_mut(ahead.place as usize) {
                     let frame = task.frame(storage);
                     let payload = task.payload(frame, datagrams);
-                    shard.process(task, frame, payload, &mut self.events);
+                    shard.process(task, ahead.print, frame, payload, &mut self.events);
                 }
             }
         }
     }
 
+    /// Where the shard of a task is among those of this worker.
     #[inline]
-    fn shard(&self, task: &Task) -> Option<&Shard> {
-        self.shards.get(task.shard() / self.count)
+    fn place(&self, task: &Task) -> usize {
+        self.places
+            .get(task.shard())
+            .map_or(usize::MAX, |place| usize::from(*place))
     }
 
     /// Gives out everything that happened before the watermark, in order.

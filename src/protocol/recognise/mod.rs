@@ -57,6 +57,7 @@ pub fn recognise(
 struct Ports(u16, u16);
 
 impl Ports {
+    #[inline]
     fn any(self, of: &[u16]) -> bool {
         of.contains(&self.0) || of.contains(&self.1)
     }
