@@ -168,12 +168,7 @@ pub fn run(args: &ReplayArgs) -> anyhow::Result<ExitCode> {
     // Only events tell what a hello offers beside the name.
     settings.hello_details = paths.events.is_some();
     let before = paths.state.map(load_state).transpose()?.unwrap_or_default();
-    let canaries = args.canaries.as_deref();
-    let canaries = canaries.or(configuration.canary.file.path());
-    let alert_settings = AlertSettings {
-        canaries: canaries.map(load_canaries).transpose()?.unwrap_or_default(),
-        ..configuration.alert_settings(&rules)?
-    };
+    let alert_settings = alert_settings(args, &configuration, &rules)?;
     let record = paths.findings.map(Record::read_or_new).transpose()?;
     let redact = configuration.output.redact.value;
     let open = |path: Option<&Path>, option| path.map(|path| open_lines(path, option)).transpose();
@@ -254,6 +249,20 @@ pub fn run(args: &ReplayArgs) -> anyhow::Result<ExitCode> {
         record,
         incomplete,
     )
+}
+
+/// What somebody is told to look at, with the canaries that were issued.
+fn alert_settings(
+    args: &ReplayArgs,
+    configuration: &Configuration,
+    rules: &Ruleset,
+) -> anyhow::Result<AlertSettings> {
+    let canaries = args.canaries.as_deref();
+    let canaries = canaries.or(configuration.canary.file.path());
+    Ok(AlertSettings {
+        canaries: canaries.map(load_canaries).transpose()?.unwrap_or_default(),
+        ..configuration.alert_settings(rules)?
+    })
 }
 
 /// Writes what a run came to, and says with which code to end.

@@ -52,7 +52,7 @@ impl LinkSource {
 /// Where the innermost packet and the frame around it lie, and who sent the packet.
 fn innermost(raw: &RawPacket<'_>) -> Option<(Layers, Address)> {
     let network = match link::plain_ethernet(raw) {
-        Some(network) => network,
+        Some((network, _)) => network,
         None => link::network_layer(raw).ok()?,
     };
     let layers = Layers {

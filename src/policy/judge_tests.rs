@@ -158,6 +158,7 @@ fn a_policy_is_judged_by_for_a_reason() {
 }
 
 #[test]
+#[allow(clippy::too_many_lines, reason = "one table of cases")]
 fn whom_a_policy_is_about() {
     let other = Reason::OtherVendor;
     let cases: &[(&str, Indication, Outcome, Reason)] = &[
