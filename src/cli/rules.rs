@@ -17,6 +17,7 @@ use crate::attribute::check::{Report, check_files, test_files};
 use crate::attribute::{
     Engine, PatternKind, Rule, RuleFiles, Ruleset, SourceFile, ValidityDate, VendorId,
 };
+use crate::policy::{POLICY_FOLDER, Policies, Policy, ReadStatus};
 
 /// Check, list, test, export, import and install the rules that attribute names to vendors.
 #[derive(Debug, Args)]
@@ -125,6 +126,11 @@ pub fn run(args: &RulesArgs, out: &mut dyn Write) -> anyhow::Result<ExitCode> {
             };
             let report = test_files(&files)?;
             write_report(&report, &files.digest(), out)?;
+            let own = match folder(rules.as_deref(), config.as_deref())? {
+                Some(folder) => Policies::read_folder(&folder)?,
+                None => Vec::new(),
+            };
+            check_policies(own, &files, out)?;
             write_findings("dated", &report.dated, out)?;
             write_findings("unproven", &report.unproven, out)?;
             Ok(if report.passed() {
@@ -153,11 +159,14 @@ pub(super) fn ruleset(named: Option<&Path>, config: Option<&Path>) -> anyhow::Re
 
 fn check(paths: &[PathBuf], out: &mut dyn Write) -> anyhow::Result<ExitCode> {
     // Every file that cannot be used is named, not only the first.
-    let mut given = Vec::new();
+    let (mut given, mut own) = (Vec::new(), Vec::new());
     let mut unusable = false;
     for path in paths {
         match read(path) {
-            Ok(files) => given.extend(files),
+            Ok((files, policies)) => {
+                given.extend(files);
+                own.extend(policies);
+            }
             Err(error) => {
                 unusable = true;
                 writeln!(out, "{error}")?;
@@ -169,10 +178,18 @@ fn check(paths: &[PathBuf], out: &mut dyn Write) -> anyhow::Result<ExitCode> {
     }
     let report = RuleFiles::from_files(given)
         .and_then(|given| RuleFiles::builtin()?.overridden_by(given.files().to_vec()))
-        .and_then(|files| Ok((check_files(&files)?, files.digest())));
+        .and_then(|files| Ok((check_files(&files)?, files)));
     match report {
-        Ok((report, digest)) => {
-            write_report(&report, &digest, out)?;
+        Ok((report, files)) => {
+            write_report(&report, &files.digest(), out)?;
+            // Where a pattern stands twice there is no rule set to compare policies with; that is said already.
+            if report.duplicates.is_empty()
+                && report.contradicting.is_empty()
+                && let Err(error) = check_policies(own, &files, out)
+            {
+                writeln!(out, "{error:#}")?;
+                return Ok(ExitCode::from(UNUSABLE));
+            }
             Ok(if report.passed() {
                 ExitCode::SUCCESS
             } else {
@@ -186,12 +203,52 @@ fn check(paths: &[PathBuf], out: &mut dyn Write) -> anyhow::Result<ExitCode> {
     }
 }
 
-fn read(path: &Path) -> Result<Vec<SourceFile>, crate::attribute::RulesError> {
+/// Vendors, and policies with the files that they stand in.
+type FilesRead = (Vec<SourceFile>, Vec<(Policy, String)>);
+
+/// Rule files and policies of a folder, or the one or the other of a file.
+fn read(path: &Path) -> anyhow::Result<FilesRead> {
     if path.is_dir() {
-        Ok(RuleFiles::folder(path)?.files().to_vec())
-    } else {
-        Ok(vec![SourceFile::read(path)?])
+        let policies = Policies::read_folder(path)?;
+        if path.file_name().is_some_and(|name| name == POLICY_FOLDER) {
+            return Ok((Vec::new(), policies));
+        }
+        return Ok((RuleFiles::folder(path)?.files().to_vec(), policies));
     }
+    // A file that is no TOML is for the reader of rules to complain about.
+    let table: toml::Table = std::fs::read_to_string(path)
+        .ok()
+        .and_then(|text| toml::from_str(&text).ok())
+        .unwrap_or_default();
+    Ok(if table.contains_key("policy") {
+        (Vec::new(), vec![Policies::read(path)?])
+    } else {
+        (vec![SourceFile::read(path)?], Vec::new())
+    })
+}
+
+/// Says which policies there are, and whether they are about vendors that there are.
+fn check_policies(
+    own: Vec<(Policy, String)>,
+    files: &RuleFiles,
+    out: &mut dyn Write,
+) -> anyhow::Result<()> {
+    let mut policies = Policies::builtin()?;
+    policies.extend(own)?;
+    policies.check_vendors(&Ruleset::from_files(files)?)?;
+    let facts: Vec<_> = policies.iter().flat_map(|policy| &policy.facts).collect();
+    let of = |status| facts.iter().filter(|fact| fact.status == status).count();
+    writeln!(
+        out,
+        "policies: {}, resting on {} facts: {} read, {} partly read, {} from memory; digest {}",
+        policies.len(),
+        facts.len(),
+        of(ReadStatus::Read),
+        of(ReadStatus::PartlyRead),
+        of(ReadStatus::Memory),
+        policies.digest()
+    )?;
+    Ok(())
 }
 
 fn write_report(report: &Report, digest: &str, out: &mut dyn Write) -> std::io::Result<()> {

@@ -409,6 +409,21 @@ pub const CATALOGUE: &[Definition] = &[
         "Packet time of the latest packet of any flow of its exposures; absent where nothing was seen.",
     ),
     gauge(
+        "avscope_policies_info",
+        &["digest"],
+        "Always 1; the digest of the policies that are known; absent where none was judged by.",
+    ),
+    gauge(
+        "avscope_findings",
+        &["policy", "result"],
+        "Findings of each policy in force by result, listed or not; an exposure whose vendor or engine a policy is about is one finding of it. No policy in force, no series.",
+    ),
+    gauge(
+        "avscope_findings_refused",
+        &[],
+        "Findings that found no room in the list; a part of avscope_findings.",
+    ),
+    gauge(
         "avscope_conservation_holds",
         &["equation"],
         "1 where what came in equals what is accounted for, 0 where not: then no number here can be trusted.",

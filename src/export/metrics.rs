@@ -17,6 +17,7 @@ use crate::model::{
     Contact, CountryCode, Coverage, DecryptFailure, DnsOutcome, EvidenceKind, HostFactKind,
     Locality, Purpose, Verdict,
 };
+use crate::policy::Outcome;
 use crate::report::{ExposureView, PurposeView, Summary};
 
 /// What stands for a product, country or engine that is not known.
@@ -56,6 +57,7 @@ impl SummaryCollector {
         hosts(summary, &mut samples);
         traffic(summary, &mut samples);
         exposures(summary, rules, &mut samples);
+        findings(summary, &mut samples);
         super::news::news(&summary.news, |name, labels, number| {
             samples.add(name, labels, number);
         });
@@ -514,6 +516,20 @@ fn exposures(summary: &Summary, rules: &Ruleset, samples: &mut Samples) {
         egress(exposure, samples);
         jurisdiction(exposure, samples);
         seen(exposure, samples);
+    }
+}
+
+fn findings(summary: &Summary, samples: &mut Samples) {
+    let findings = &summary.findings;
+    samples.add("avscope_findings_refused", &[], findings.refused);
+    if !findings.in_force.is_empty() {
+        samples.add("avscope_policies_info", &[&findings.digest], 1);
+    }
+    for policy in &findings.in_force {
+        for result in Outcome::ALL {
+            let labels = [policy.id.as_str(), result.as_str()];
+            samples.add("avscope_findings", &labels, policy.results.of(*result));
+        }
     }
 }
 
