@@ -24,7 +24,7 @@ pub struct PoliciesArgs {
 /// What to do.
 #[derive(Debug, Subcommand)]
 pub enum PoliciesCommand {
-    /// List all policies: whom they bind, whether they reach engines inside others' products, their days.
+    /// List all policies: whom they bind, whether they reach embedded engines, on which days.
     #[command(
         after_help = "Examples:\n  avscope policies list\n  avscope policies list --format json | jq 'select(.in_force)'\n\n\
         A policy is in force if a declared role ([organisation] in the configuration) is one that it binds, if the\n\
