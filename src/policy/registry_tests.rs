@@ -3,7 +3,10 @@
 use std::collections::BTreeSet;
 
 use super::*;
-use crate::policy::{FactAbout, PolicyKind, ReadStatus, Role, Severity};
+use crate::model::Purpose;
+use crate::policy::{
+    ClockStart, DayKind, Embedded, FactAbout, PolicyKind, ReadStatus, Reason, Role, Severity,
+};
 
 fn text(lines: &str) -> String {
     format!("format = 1\n[policy]\nid = \"p\"\ntitle = \"P\"\n{lines}")
@@ -212,6 +215,110 @@ fn what_is_wrong_is_named_with_line_and_remedy() {
     assert!(wrong("P P.toml", &shouting).contains("not made of a-z"));
     let untitled = text(SUBJECT).replace("\"P\"", "\" \"");
     assert!(wrong("p.toml", &untitled).contains("p.toml:4: the title is empty"));
+}
+
+/// The value as an editor's schema check sees it: dates are strings.
+fn as_json(value: toml::Value) -> serde_json::Value {
+    match value {
+        toml::Value::Datetime(date) => date.to_string().into(),
+        toml::Value::Array(items) => items.into_iter().map(as_json).collect(),
+        toml::Value::Table(table) => serde_json::Value::Object(
+            (table.into_iter())
+                .map(|(key, value)| (key, as_json(value)))
+                .collect(),
+        ),
+        plain => serde_json::to_value(plain).unwrap(),
+    }
+}
+
+#[test]
+fn shipped_policies_fit_the_schema_and_the_schema_fits_the_words() {
+    let schema: serde_json::Value =
+        serde_json::from_str(include_str!("../../rules/policy.schema.json")).unwrap();
+    jsonschema::draft202012::meta::validate(&schema).unwrap();
+    let validator = jsonschema::validator_for(&schema).unwrap();
+    for (path, text) in BUILTIN_POLICIES {
+        let value = as_json(toml::from_str(text).unwrap());
+        let problems: Vec<String> = (validator.iter_errors(&value))
+            .map(|error| format!("{}: {error}", error.instance_path()))
+            .collect();
+        assert!(problems.is_empty(), "{path}: {problems:#?}");
+        let mut wrong = value;
+        wrong["policy"]["colour"] = "blue".into();
+        assert!(!validator.is_valid(&wrong), "{path}");
+    }
+    let words = |path: &str| -> Vec<String> {
+        let list = schema.pointer(path).unwrap_or_else(|| panic!("{path}"));
+        serde_json::from_value(list.clone()).unwrap()
+    };
+    let policy = "/properties/policy/properties";
+    let (fact, clock) = (
+        "/properties/fact/items/properties",
+        "/properties/clock/items/properties",
+    );
+    let all = |words: &[&str]| {
+        words
+            .iter()
+            .map(|word| (*word).to_owned())
+            .collect::<Vec<_>>()
+    };
+    let of = |path: String, expected: Vec<&str>| assert_eq!(words(&path), all(&expected), "{path}");
+    of(
+        format!("{policy}/kind/enum"),
+        PolicyKind::ALL.iter().map(|w| w.as_str()).collect(),
+    );
+    of(
+        format!("{policy}/severity/enum"),
+        Severity::ALL.iter().map(|w| w.as_str()).collect(),
+    );
+    of(
+        format!("{policy}/binds/items/enum"),
+        Role::ALL.iter().map(|w| w.as_str()).collect(),
+    );
+    of(
+        format!("{policy}/embedded/enum"),
+        Embedded::ALL.iter().map(|w| w.as_str()).collect(),
+    );
+    of(
+        format!("{fact}/about/items/enum"),
+        FactAbout::ALL.iter().map(|w| w.as_str()).collect(),
+    );
+    of(
+        format!("{fact}/status/enum"),
+        ReadStatus::ALL.iter().map(|w| w.as_str()).collect(),
+    );
+    of(
+        format!("{clock}/starts/enum"),
+        ClockStart::ALL.iter().map(|w| w.as_str()).collect(),
+    );
+    of(
+        format!("{clock}/kind/enum"),
+        DayKind::ALL.iter().map(|w| w.as_str()).collect(),
+    );
+    let uses = Purpose::ALL
+        .iter()
+        .filter(|purpose| **purpose != Purpose::Web);
+    of(
+        format!("{policy}/purposes/items/enum"),
+        uses.map(|w| w.as_str()).collect(),
+    );
+}
+
+#[test]
+fn the_roles_stand_in_the_documentation() {
+    let text = include_str!("../../docs/POLICIES.md");
+    for role in Role::ALL {
+        assert!(text.contains(&format!("`{role}`")), "{role}");
+    }
+    for reason in Reason::ALL
+        .iter()
+        .filter(|reason| !matches!(reason, Reason::RoleNotDeclared | Reason::OtherVendor))
+    {
+        assert!(text.contains(&format!("`{reason}`")), "{reason}");
+    }
+    for policy in Policies::builtin().unwrap().iter() {
+        assert!(text.contains(&format!("`{}`", policy.id)), "{}", policy.id);
+    }
 }
 
 #[test]

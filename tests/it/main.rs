@@ -35,6 +35,7 @@ mod mirror;
 mod mmdb_writer;
 mod name_services;
 mod names_in_clear;
+mod policies;
 mod proxies;
 mod quic;
 mod redact;

@@ -15,6 +15,7 @@ use avscope::model::{
     AttemptOutcome, Confidence, Contact, Coverage, EvidenceKind, HostFactKind, HostRole, Locality,
     Purpose, TenancyCause, Verdict,
 };
+use avscope::policy::{Basis, ClockStart, DayKind, Outcome, PolicyKind, ReadStatus, Reason, Role};
 use serde_json::{Value, json};
 
 /// A vendor of whom nothing is in the captures but a domain.
@@ -149,6 +150,19 @@ fn every_word_of_an_event_is_produced() {
     }
 }
 
+fn words_of_policies() -> [(&'static str, BTreeSet<&'static str>); 8] {
+    [
+        ("policy_kind", words(PolicyKind::ALL, PolicyKind::as_str)),
+        ("policy_basis", words(Basis::ALL, Basis::as_str)),
+        ("read_status", words(ReadStatus::ALL, ReadStatus::as_str)),
+        ("policy_result", words(Outcome::ALL, Outcome::as_str)),
+        ("policy_reason", words(Reason::ALL, Reason::as_str)),
+        ("role_declared", words(Role::ALL, Role::as_str)),
+        ("clock_start", words(ClockStart::ALL, ClockStart::as_str)),
+        ("day_kind", words(DayKind::ALL, DayKind::as_str)),
+    ]
+}
+
 #[test]
 fn the_words_of_the_schemas_are_those_of_the_program() {
     let sets: [(&str, BTreeSet<&str>); 19] = [
@@ -199,6 +213,7 @@ fn the_words_of_the_schemas_are_those_of_the_program() {
             words(FlowEndReason::ALL, FlowEndReason::as_str),
         ),
     ];
+    let of_policies = words_of_policies();
     let mut compared = 0;
     for schema in [
         "events.schema.json",
@@ -208,7 +223,7 @@ fn the_words_of_the_schemas_are_those_of_the_program() {
         "hosts.schema.json",
     ] {
         let document = schema_document(schema);
-        for (name, expected) in &sets {
+        for (name, expected) in sets.iter().chain(&of_policies) {
             if let Some(definition) = document.pointer(&format!("/$defs/{name}")) {
                 assert_eq!(&strings(&definition["enum"]), expected, "{schema}: {name}");
                 compared += 1;
@@ -216,8 +231,8 @@ fn the_words_of_the_schemas_are_those_of_the_program() {
         }
     }
     assert_eq!(
-        compared, 34,
-        "9 in events, 17 in the report, 1 in names, 4 in alerts, 3 of hosts"
+        compared, 42,
+        "9 in events, 25 in the report, 1 in names, 4 in alerts, 3 of hosts"
     );
 
     let report = schema_document("report.schema.json");
@@ -365,6 +380,16 @@ fn written() -> &'static Written {
         let expected = "[expected]\nall = [\"crowdstrike\"]\n[alerts]\nexpected_active_hours_min = 1\nupload_bytes_per_hour = 99999\n";
         std::fs::write(&zones, expected).unwrap();
         replay(&[&demo], &by_zone, &mut written);
+        // Findings of every kind, of hosts at a site and in a zone.
+        let policies = "[organisation]\nroles = [\"us-federal-civilian-agency\", \"us-federal-contractor\"]\n\
+            [zones]\nall = [\"192.168.0.0/16\"]\n[[exemption]]\npolicy = \"us-ndaa-1634\"\nreason = \"waiver\"\n\
+            until = 2099-12-31\nhosts = [\"192.168.10.21\"]\n";
+        std::fs::write(&zones, policies).unwrap();
+        replay(
+            &[&demo],
+            &[&by_zone[..], &["--site", "here"]].concat(),
+            &mut written,
+        );
         let state = folder.path().join("state.json");
         let remembered = ["--state", state.to_str().unwrap()];
         replay(&[&demo], &remembered, &mut written);
