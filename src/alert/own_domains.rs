@@ -7,7 +7,9 @@ use crate::attribute::{PatternKind, Ruleset, VendorId};
 /// Registrable domains (the public suffix list's) that hold names of exactly one vendor.
 #[derive(Debug, Default)]
 pub struct OwnDomains {
-    vendors: HashMap<String, Option<VendorId>>,
+    vendors: HashMap<String, VendorId>,
+    /// The name that is looked up, in lower case. Reused from name to name.
+    name: String,
 }
 
 impl OwnDomains {
@@ -32,14 +34,33 @@ impl OwnDomains {
                     .or_insert(Some(rule.vendor));
             }
         }
-        Self { vendors }
+        let vendors = vendors.into_iter();
+        Self {
+            vendors: vendors
+                .filter_map(|(domain, vendor)| Some((domain, vendor?)))
+                .collect(),
+            name: String::new(),
+        }
     }
 
-    /// The vendor whose domain the name is under, with the domain.
-    pub fn vendor_of(&self, name: &[u8]) -> Option<(VendorId, String)> {
-        let domain = registrable(name)?;
-        let vendor = (*self.vendors.get(&domain)?)?;
-        Some((vendor, domain))
+    /// The vendor whose domain the name is under, with the domain. Whoever is under a registrable domain has that one, so the list of
+    /// suffixes need not be asked again.
+    pub fn vendor_of(&mut self, name: &[u8]) -> Option<(VendorId, &str)> {
+        let name = std::str::from_utf8(name).ok()?;
+        self.name.clear();
+        self.name.push_str(name.strip_suffix('.').unwrap_or(name));
+        self.name.make_ascii_lowercase();
+        // A domain has two labels at least.
+        let mut end = self.name.rfind('.')?;
+        loop {
+            let before = self.name.get(..end)?;
+            let begin = before.rfind('.').map_or(0, |dot| dot + 1);
+            let domain = self.name.get(begin..)?;
+            if let Some((domain, vendor)) = self.vendors.get_key_value(domain) {
+                return Some((*vendor, domain));
+            }
+            end = begin.checked_sub(1)?;
+        }
     }
 }
 
@@ -61,10 +82,10 @@ mod tests {
     #[test]
     fn only_a_domain_of_one_vendor_points_to_it() {
         let rules = Ruleset::builtin().unwrap();
-        let domains = OwnDomains::new(&rules);
-        let vendor = |name: &str| {
+        let mut domains = OwnDomains::new(&rules);
+        let mut vendor = |name: &str| {
             let (vendor, domain) = domains.vendor_of(name.as_bytes())?;
-            Some((rules.vendor(vendor).id.clone(), domain))
+            Some((rules.vendor(vendor).id.clone(), domain.to_owned()))
         };
         let kaspersky = Some(("kaspersky".to_owned(), "kaspersky.com".to_owned()));
         assert_eq!(vendor("brand-new-service.kaspersky.com"), kaspersky);
@@ -73,5 +94,9 @@ mod tests {
         assert_eq!(vendor("somebody.cloudfront.net"), None);
         assert_eq!(vendor("kaspersky.com.evil.example"), None);
         assert_eq!(vendor("com"), None);
+        assert_eq!(vendor(""), None);
+        assert_eq!(vendor("."), None);
+        assert_eq!(vendor("..kaspersky.com"), kaspersky);
+        assert_eq!(vendor("notkaspersky.com"), None);
     }
 }

@@ -32,24 +32,29 @@ impl AlertEngine {
                     | EvidenceKind::HttpHost
                     | EvidenceKind::TlsCert
             );
-            let name = run.text(fact.text);
-            if !is_name || fact.rule.is_some() || is_known(&rules, name) {
+            if !is_name || fact.rule.is_some() {
                 continue;
             }
-            let uncovered = || UncoveredName {
+            // Most names are near to nobody: that is found out first.
+            let name = run.text(fact.text);
+            let under = self.domains.vendor_of(name);
+            let (vendor, reason, basis) = match (under, &organisation) {
+                (Some((vendor, domain)), _) => (vendor, SuggestionReason::SameDomain, domain),
+                (None, Some((vendor, organisation))) => {
+                    let reason = SuggestionReason::SameOrganisation;
+                    (*vendor, reason, organisation.as_str())
+                }
+                (None, None) => continue,
+            };
+            if is_known(&rules, name) {
+                continue;
+            }
+            let uncovered = UncoveredName {
                 value: printable(name).into_owned(),
                 kind: fact.kind,
             };
-            if let Some((vendor, domain)) = self.domains.vendor_of(name) {
-                let vendor = rules.vendor(vendor).id.as_str();
-                let reason = SuggestionReason::SameDomain;
-                self.suggestions.add(vendor, reason, &domain, uncovered());
-            } else if let Some((vendor, organisation)) = &organisation {
-                let vendor = rules.vendor(*vendor).id.as_str();
-                let reason = SuggestionReason::SameOrganisation;
-                self.suggestions
-                    .add(vendor, reason, organisation, uncovered());
-            }
+            let vendor = rules.vendor(vendor).id.as_str();
+            self.suggestions.add(vendor, reason, basis, uncovered);
         }
     }
 
