@@ -139,9 +139,18 @@ fn a_named_policy_is_judged_by_alone_and_tells_by_the_exit_code() {
         Some(0),
         "only if asked for"
     );
-    // The demo is of no day on which this holds.
-    let (code, _, _) = run(&["--policy", "us-ict-2024", "--exit-code"]);
+    // Whether anybody received a notice no packet shows.
+    let (code, _, _) = run(&["--policy", "cn-reported-2026", "--exit-code"]);
     assert_eq!(code, Some(0));
+    // Of several one is enough.
+    let both = [
+        "--policy",
+        "cn-reported-2026",
+        "--policy",
+        "us-ict-2024",
+        "--exit-code",
+    ];
+    assert_eq!(run(&both).0, Some(3));
     // A list that forbids nothing indicates nothing.
     let (code, _, _) = run(&["--policy", "us-entity-list-kaspersky", "--exit-code"]);
     assert_eq!(code, Some(0));
