@@ -126,6 +126,8 @@ fn neither_user_nor_password_is_told() {
         run.report,
         run.names
     );
+    // Counters of the report have the password's word in their names.
+    let text = text.replace("secrets", "");
     // The last is how HTTP writes both (RFC 7617).
     for secret in ["fred", "secret", "ZnJlZDpzZWNyZXQ"] {
         assert!(!text.contains(secret), "{secret}");
