@@ -14,6 +14,7 @@ mod json;
 mod news;
 mod summary;
 mod table;
+mod table_exposures;
 mod table_news;
 
 pub use self::csv::write_csv;

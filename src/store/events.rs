@@ -3,30 +3,27 @@
 //! `tls`, `quic`, `http`, `socks`, `dns`, `dhcp` and `host` are written when a message is seen, `flow` when a flow ends or reports. Fields follow Suricata's EVE; our
 //! own are under `avscope`. What each field means: `docs/EVENTS.md`.
 
-use std::borrow::Cow;
 use std::io::Write;
 use std::net::IpAddr;
 use std::sync::Arc;
 
-use serde::Serialize;
-
 use super::community_id::{community_id, is_one_way};
-use super::dns::{Dns, dns};
-use super::host::{Dhcp, Host, dhcp, host};
+use super::dns::dns;
+use super::host::{dhcp, host};
+use super::line::{
+    Attribution, EngineOut, EvidenceOut, Flow, Http, Icmp, Line, Own, Quic, Server, Socks, Tcp,
+};
 use super::mark::mark;
-use super::tls::{self, ClientHelloOut, Tls};
+use super::tls;
 use super::words::{eve_reason, protocol_name, state};
 use crate::aggregate::{
     DnsTransaction, EventRef, EventRun, FlowReported, HostFact, Judgement, MessageObserved, Weighed,
 };
-use crate::attribute::{EngineRelation, Ruleset};
-use crate::decode::{ICMP, ICMPV6, TCP, TunnelKind, TunnelPath, UDP};
-use crate::flow::{Endpoint, FlowEndReason, FlowId, FlowKey, FlowRecord};
+use crate::attribute::Ruleset;
+use crate::decode::{ICMP, ICMPV6, TCP, TunnelPath, UDP};
+use crate::flow::{Endpoint, FlowId, FlowKey, FlowRecord};
 use crate::geo::{Countries, Dataset, OperatorTable};
-use crate::model::{
-    AppProtocol, Confidence, CountryCode, Coverage, DnsOutcome, EvidenceKind, Locality, Purpose,
-    Timestamp, printable, rfc3339,
-};
+use crate::model::{AppProtocol, EvidenceKind, Locality, Timestamp, printable, rfc3339};
 
 /// Version of the fields and their meaning.
 pub const SCHEMA_VERSION: u32 = 2;
@@ -42,196 +39,6 @@ pub struct EventWriter<W: Write> {
     /// Take identifiers out of User-Agents and URIs.
     redact: bool,
     line: Vec<u8>,
-}
-
-#[derive(Serialize)]
-struct Line<'a> {
-    timestamp: String,
-    flow_id: u64,
-    event_type: &'static str,
-    src_ip: IpAddr,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    src_port: Option<u16>,
-    dest_ip: IpAddr,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    dest_port: Option<u16>,
-    #[serde(flatten)]
-    icmp: Icmp,
-    proto: Cow<'static, str>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    app_proto: Option<&'static str>,
-    community_id: String,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    tls: Option<Tls<'a>>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    quic: Option<Quic<'a>>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    http: Option<Http<'a>>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    dns: Option<Dns<'a>>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    dhcp: Option<Dhcp<'a>>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    flow: Option<Flow>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    tcp: Option<Tcp>,
-    avscope: Own<'a>,
-}
-
-/// What ICMP has in place of ports. A message that asks for an answer is one flow with its answer, whatever their codes.
-#[derive(Default, Serialize)]
-struct Icmp {
-    #[serde(rename = "icmp_type", skip_serializing_if = "Option::is_none")]
-    kind: Option<u16>,
-    #[serde(rename = "icmp_code", skip_serializing_if = "Option::is_none")]
-    code: Option<u16>,
-    #[serde(rename = "response_icmp_type", skip_serializing_if = "Option::is_none")]
-    response_kind: Option<u16>,
-}
-
-#[derive(Serialize)]
-struct Quic<'a> {
-    #[serde(skip_serializing_if = "Option::is_none")]
-    version: Option<String>,
-    #[serde(flatten)]
-    hello: Tls<'a>,
-}
-
-#[derive(Serialize)]
-#[allow(
-    clippy::struct_field_names,
-    reason = "field names are those of the output"
-)]
-struct Http<'a> {
-    #[serde(skip_serializing_if = "Option::is_none")]
-    hostname: Option<Cow<'a, str>>,
-    url: Cow<'a, str>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    http_user_agent: Option<Cow<'a, str>>,
-    http_method: Cow<'a, str>,
-}
-
-#[derive(Serialize)]
-struct Flow {
-    pkts_toserver: u64,
-    pkts_toclient: u64,
-    bytes_toserver: u64,
-    bytes_toclient: u64,
-    start: String,
-    end: String,
-    state: &'static str,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    reason: Option<&'static str>,
-}
-
-#[derive(Serialize)]
-struct Tcp {
-    tcp_flags_ts: String,
-    tcp_flags_tc: String,
-}
-
-#[derive(Serialize)]
-struct Own<'a> {
-    schema_version: u32,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    site: Option<&'a str>,
-    locality: Locality,
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    tunnel: Vec<TunnelKind>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    coverage: Option<Coverage>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    flow_end_reason: Option<FlowEndReason>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    midstream: Option<bool>,
-    #[serde(skip_serializing_if = "std::ops::Not::not")]
-    encrypted_dns: bool,
-    #[serde(skip_serializing_if = "std::ops::Not::not")]
-    decrypted: bool,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    dns_outcome: Option<DnsOutcome>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    unsolicited: Option<bool>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    host: Option<Host<'a>>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    socks: Option<Socks<'a>>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    client_hello: Option<ClientHelloOut>,
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    evidence: Vec<EvidenceOut<'a>>,
-    #[serde(skip_serializing_if = "is_zero")]
-    evidence_left_out: u32,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    attribution: Option<Attribution<'a>>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    server: Option<Server<'a>>,
-}
-
-/// Suricata has no events of SOCKS.
-#[derive(Serialize)]
-struct Socks<'a> {
-    command: Cow<'a, str>,
-    target: Cow<'a, str>,
-}
-
-#[allow(clippy::trivially_copy_pass_by_ref, reason = "serde asks for it")]
-fn is_zero(count: &u32) -> bool {
-    *count == 0
-}
-
-#[derive(Serialize)]
-struct EvidenceOut<'a> {
-    kind: EvidenceKind,
-    value: Cow<'a, str>,
-    seq: u64,
-    frame_xxh3: String,
-    timestamp: String,
-    #[serde(skip_serializing_if = "std::ops::Not::not")]
-    ech_offered: bool,
-    #[serde(skip_serializing_if = "std::ops::Not::not")]
-    ambiguous: bool,
-    #[serde(skip_serializing_if = "std::ops::Not::not")]
-    decrypted: bool,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    vendor: Option<&'a str>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    rule_id: Option<&'a str>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pattern: Option<&'a str>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    confidence: Option<Confidence>,
-}
-
-#[derive(Serialize)]
-struct Attribution<'a> {
-    vendor: &'a str,
-    vendor_seat: CountryCode,
-    product: Option<&'a str>,
-    purpose: Purpose,
-    engine: Option<EngineOut<'a>>,
-    confidence: Confidence,
-    evidence_kind: EvidenceKind,
-    rule_id: &'a str,
-    rule_version: u32,
-    pattern: &'a str,
-    ruleset: &'a str,
-}
-
-#[derive(Serialize)]
-struct EngineOut<'a> {
-    vendor: &'a str,
-    vendor_seat: CountryCode,
-    relation: EngineRelation,
-}
-
-#[derive(Serialize)]
-struct Server<'a> {
-    country: Option<CountryCode>,
-    country_dataset: String,
-    operator_dataset: String,
-    operator: Option<&'a str>,
-    operator_country: Option<CountryCode>,
 }
 
 /// Names that hellos of TLS and DTLS carry.

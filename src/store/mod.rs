@@ -9,6 +9,7 @@ mod community_id;
 mod dns;
 mod events;
 mod host;
+mod line;
 mod mark;
 mod names;
 mod packets;
