@@ -11,6 +11,7 @@ use ring::rand::SecureRandom;
 
 use super::{EXIT_OK, UsageError};
 use crate::alert::{CANARY_PREFIX, Canary, TOKEN_CHARS};
+use crate::config::check_zone_name;
 use crate::store::add_canary;
 
 /// The capture that tests sensors.
@@ -61,6 +62,9 @@ pub fn run(args: &CanaryArgs, out: &mut dyn Write) -> anyhow::Result<ExitCode> {
             domain,
             server,
         } => {
+            if let Some(zone) = zone {
+                check_zone_name(zone, "--zone").map_err(|error| UsageError(error.to_string()))?;
+            }
             for (option, name) in [("--domain", domain), ("--server", server)] {
                 check_name(option, name)?;
             }

@@ -19,7 +19,7 @@ pub use sections::{
     OrganisationSection, OutputSection, QuicSection, RulesSection, StateSection, TimeoutsSection,
     TlsSection, WatchSection,
 };
-pub use zones::{Site, Zone};
+pub use zones::{Site, Zone, check_zone_name};
 
 use std::ops::RangeInclusive;
 use std::sync::Arc;

@@ -96,6 +96,11 @@ pub(super) fn zones(
     Ok(zones)
 }
 
+/// Whether a zone can be called so; the option that it comes from stands in the error.
+pub fn check_zone_name(name: &str, option: &'static str) -> Result<(), ConfigError> {
+    name_is_one("zone", name, &Origin::Flag(option))
+}
+
 /// Whether a name can be a label, a word of a command line and a folder.
 pub(super) fn name_is_one(
     what: &'static str,

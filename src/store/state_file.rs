@@ -21,6 +21,16 @@ pub enum StateFileError {
         /// What the system said.
         error: std::io::Error,
     },
+    /// There is no folder for it.
+    #[error(
+        "{path}: its folder cannot be used for the state: {error}; make the folder, or name another file"
+    )]
+    Folder {
+        /// The file.
+        path: PathBuf,
+        /// What the system said.
+        error: std::io::Error,
+    },
     /// It is no snapshot.
     #[error(
         "{path}: is no state that this version can go on from: {error}; nothing was changed. Name another file, or move this one away to begin anew"
@@ -55,7 +65,11 @@ pub fn load_state(path: &Path) -> Result<State, StateFileError> {
             let folder = path
                 .parent()
                 .filter(|folder| !folder.as_os_str().is_empty());
-            std::fs::metadata(folder.unwrap_or(Path::new("."))).map_err(read)?;
+            let folder = std::fs::metadata(folder.unwrap_or(Path::new(".")));
+            folder.map_err(|error| StateFileError::Folder {
+                path: path.to_owned(),
+                error,
+            })?;
             return Ok(State::default());
         }
         Err(error) => return Err(read(error)),

@@ -417,6 +417,15 @@ fn a_state_that_is_none_stops_the_run_and_stays() {
         );
         assert_eq!(std::fs::read_to_string(&state).unwrap(), text);
     }
+    let nowhere = folder.path().join("nowhere/state.json");
+    let output = Command::cargo_bin("avscope")
+        .unwrap()
+        .args(["replay", "--state", nowhere.to_str().unwrap()])
+        .arg(&demo)
+        .assert()
+        .code(1);
+    let stderr = String::from_utf8_lossy(&output.get_output().stderr).into_owned();
+    assert!(stderr.contains("make the folder"), "{stderr}");
     let output = Command::cargo_bin("avscope")
         .unwrap()
         .args(["replay", "--state", demo.to_str().unwrap()])

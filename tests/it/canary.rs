@@ -147,6 +147,7 @@ fn what_is_issued_is_new_each_time_and_is_recognised() {
         ("--domain", "a b"),
         ("--server", "$(reboot)"),
         ("--server", "-x"),
+        ("--zone", "a b"),
     ] {
         let option = format!("{option}={value}");
         avscope()
