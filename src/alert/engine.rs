@@ -15,11 +15,11 @@ use super::own_domains::OwnDomains;
 use super::state::{FirstSightKey, KnownExposure, State, StateKey};
 use super::uncovered::{Suggestion, Suggestions};
 use super::uploads::UploadLimits;
-use super::{Alert, AlertEvidence, AlertKind, Severity};
+use super::{Alert, AlertEvidence, AlertKind};
 use crate::aggregate::{EventRef, EvidenceSample, Exposure, ExposureKey, Host, Ledger};
 use crate::attribute::{RuleId, Ruleset, VendorId};
 use crate::flow::{HomeNetworks, ZoneId};
-use crate::model::{Confidence, Timestamp, printable, rfc3339};
+use crate::model::{Confidence, Severity, Timestamp, printable, rfc3339};
 
 /// Bounds and choices.
 #[derive(Clone, Debug)]

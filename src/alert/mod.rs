@@ -28,7 +28,7 @@ use std::net::IpAddr;
 
 use serde::Serialize;
 
-use crate::model::{Confidence, CountryCode, EvidenceKind, closed_set};
+use crate::model::{Confidence, CountryCode, EvidenceKind, Severity, closed_set};
 
 closed_set! {
     /// What an alert is about.
@@ -43,20 +43,6 @@ closed_set! {
         NewCountry = "new_country",
         /// Active hosts of a zone do not speak to the vendor that is expected there.
         ExpectedMissing = "expected_missing",
-    }
-}
-
-closed_set! {
-    /// How urgent it is to look.
-    pub enum Severity {
-        /// For the record.
-        Info = "info",
-        /// When there is time.
-        Low = "low",
-        /// Soon.
-        Medium = "medium",
-        /// Now.
-        High = "high",
     }
 }
 

@@ -10,8 +10,8 @@ use clap::{ArgGroup, Args, ValueEnum};
 use super::absence_words::{
     DemandWords, Document, Interval, SCHEMA_VERSION, SubjectWords, assumptions, write,
 };
-use super::capture_args::{CaptureArgs, LedgerSink, lossy, report_inputs};
-use super::detectability::fact;
+use super::capture_args::{CaptureArgs, LedgerSink, issued_canaries, lossy, report_inputs};
+use super::knowledge::seen;
 use super::{EXIT_ERROR, EXIT_FOUND, EXIT_INPUT_INCOMPLETE, EXIT_OK, UsageError};
 use crate::absence::chance::Intervals;
 use crate::absence::{AbsenceWord, Basis, Canary, Contacts, Demands, Subject, statements};
@@ -21,7 +21,6 @@ use crate::attribute::Ruleset;
 use crate::config::{Configuration, Flags};
 use crate::flow::ZoneId;
 use crate::geo::{Countries, OperatorTable};
-use crate::store::load_canaries;
 
 /// Say whether it means anything that a vendor, an engine or a product was not seen.
 #[derive(Debug, Args)]
@@ -143,7 +142,7 @@ pub fn run(args: &AbsenceArgs) -> anyhow::Result<ExitCode> {
         detectability: subject
             .detectability(&rules)
             .into_iter()
-            .map(fact)
+            .map(seen)
             .collect(),
         subject: SubjectWords::of(&subject, &rules),
         assumptions: assumptions(intervals.as_ref()),
@@ -166,8 +165,7 @@ pub fn run(args: &AbsenceArgs) -> anyhow::Result<ExitCode> {
 
 fn canaries(args: &AbsenceArgs, configuration: &Configuration) -> anyhow::Result<CanaryWatch> {
     let section = &configuration.canary;
-    let file = args.canaries.as_deref().or(section.file.path());
-    let issued = file.map(load_canaries).transpose()?.unwrap_or_default();
+    let issued = issued_canaries(args.canaries.as_deref(), configuration)?;
     let seconds = section.fresh_days.value.saturating_mul(86_400);
     let most = section.sightings_max.value as usize;
     Ok(CanaryWatch::new(issued, seconds, most))

@@ -5,7 +5,8 @@ use std::io::{IsTerminal, Write};
 use serde::Serialize;
 
 use super::absence::AbsenceFormat;
-use super::detectability::{Company, Fact, company};
+use super::detectability::{Company, company};
+use super::explanation::Seen;
 use crate::absence::chance::{Intervals, Measured};
 use crate::absence::{Demands, Numbers, Statement, Subject, percent};
 use crate::attribute::Ruleset;
@@ -21,7 +22,7 @@ pub(super) struct Document {
     pub schema_version: u32,
     pub ruleset: String,
     pub subject: SubjectWords,
-    pub detectability: Vec<Fact>,
+    pub detectability: Vec<Seen>,
     pub interval: Option<Interval>,
     pub demands: DemandWords,
     pub home_networks: Vec<String>,

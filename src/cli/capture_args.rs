@@ -14,6 +14,7 @@ use clap::Args;
 use super::UsageError;
 use super::progress::{Progress, Watched};
 use crate::aggregate::{EventRef, HomeHint, Ledger, ProposedHome};
+use crate::alert::Canary;
 use crate::attribute::{RuleFiles, Ruleset};
 use crate::capture::{
     CaptureFiles, Compression, DamageKind, FileReport, FrameBatch, FrameDescriptor, InputOptions,
@@ -22,6 +23,7 @@ use crate::capture::{
 use crate::config::{Configuration, Flags, SYSTEM_FILE};
 use crate::model::printable;
 use crate::pipeline::{self, EventSink, Outcome, Settings};
+use crate::store::load_canaries;
 
 /// Captures and how to read them.
 #[derive(Debug, Args)]
@@ -304,6 +306,15 @@ fn input_options(configuration: &Configuration) -> InputOptions {
         site_from_path: input.site_from_path.value,
         isolate: input.isolate.value,
     }
+}
+
+/// The canaries that were issued, by the file of the command line or else of the configuration; none where there is no file.
+pub fn issued_canaries(
+    given: Option<&Path>,
+    configuration: &Configuration,
+) -> anyhow::Result<Vec<Canary>> {
+    let file = given.or(configuration.canary.file.path());
+    Ok(file.map(load_canaries).transpose()?.unwrap_or_default())
 }
 
 /// Creating a file empties it: a slip must not cost a capture.

@@ -1,16 +1,18 @@
 //! `avscope detectability`: what is known about whether a vendor, a product or an engine can be seen at all.
 
 use std::io::Write;
-use std::path::PathBuf;
 use std::process::ExitCode;
 
-use clap::{Args, ValueEnum};
+use clap::Args;
 use comfy_table::{ContentArrangement, Table, presets};
 use serde::Serialize;
 
-use super::rules::ruleset;
+use super::explanation::Seen;
+use super::knowledge::seen;
+use super::rules::ListFormat;
+use super::rules_from::RulesFrom;
 use super::{EXIT_OK, UsageError};
-use crate::attribute::{Detectability, Vendor, Visibility};
+use crate::attribute::{Vendor, Visibility};
 use crate::model::CountryCode;
 
 /// Say what can be seen of vendors, products and engines, why, and how often they make themselves known.
@@ -32,25 +34,12 @@ pub struct DetectabilityArgs {
     pub visibility: Option<Visibility>,
 
     /// A table for people, or one JSON object a line.
-    #[arg(long, value_enum, default_value_t = FactFormat::Table)]
-    pub format: FactFormat,
+    #[arg(long, value_enum, default_value_t = ListFormat::Table)]
+    pub format: ListFormat,
 
-    /// Folder of rule files that add to the built-in rules or replace those of the same vendor.
-    #[arg(long, value_name = "DIR")]
-    pub rules: Option<PathBuf>,
-
-    /// Configuration file that may name that folder; found as `replay` finds it where not given.
-    #[arg(long, value_name = "FILE")]
-    pub config: Option<PathBuf>,
-}
-
-/// How facts are written.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub enum FactFormat {
-    /// A table for people.
-    Table,
-    /// One JSON object a line.
-    Json,
+    /// Where rules beside the built-in ones come from.
+    #[command(flatten)]
+    pub from: RulesFrom,
 }
 
 /// A company and its seat.
@@ -64,30 +53,11 @@ pub struct Company {
     pub jurisdiction: CountryCode,
 }
 
-/// Whether something can be seen.
-#[derive(Debug, Serialize)]
-pub struct Fact {
-    /// The product or engine meant, if not the vendor as a whole.
-    pub of: Option<String>,
-    /// How much shows.
-    pub visibility: Visibility,
-    /// Why.
-    pub why: String,
-    /// How often it makes itself known.
-    pub contact: Option<String>,
-    /// The same as a number.
-    pub contact_seconds: Option<u32>,
-    /// Who says so.
-    pub contact_source: Option<String>,
-    /// Whether this follows from the rules instead of a source.
-    pub derived: bool,
-}
-
 #[derive(Serialize)]
 struct Line {
     vendor: Company,
     #[serde(flatten)]
-    fact: Fact,
+    fact: Seen,
 }
 
 pub(super) fn company(vendor: &Vendor) -> Company {
@@ -98,21 +68,9 @@ pub(super) fn company(vendor: &Vendor) -> Company {
     }
 }
 
-pub(super) fn fact(fact: &Detectability) -> Fact {
-    Fact {
-        of: fact.product.clone().or_else(|| fact.engine.clone()),
-        visibility: fact.visibility,
-        why: fact.why.clone(),
-        contact: fact.contact.clone(),
-        contact_seconds: fact.interval.as_ref().map(|interval| interval.seconds),
-        contact_source: (fact.interval.as_ref()).map(|interval| interval.source.clone()),
-        derived: fact.derived,
-    }
-}
-
 /// Runs the command.
 pub fn run(args: &DetectabilityArgs, out: &mut dyn Write) -> anyhow::Result<ExitCode> {
-    let rules = ruleset(args.rules.as_deref(), args.config.as_deref())?;
+    let rules = args.from.ruleset()?;
     if let Some(id) = &args.vendor
         && rules.vendor_by_id(id).is_none()
     {
@@ -122,7 +80,7 @@ pub fn run(args: &DetectabilityArgs, out: &mut dyn Write) -> anyhow::Result<Exit
     let lines = rules.vendors().filter(wanted).flat_map(|vendor| {
         vendor.detectability.iter().map(|known| Line {
             vendor: company(vendor),
-            fact: fact(known),
+            fact: seen(known),
         })
     });
     let lines = lines.filter(|line| {
@@ -130,13 +88,13 @@ pub fn run(args: &DetectabilityArgs, out: &mut dyn Write) -> anyhow::Result<Exit
             .is_none_or(|wanted| wanted == line.fact.visibility)
     });
     match args.format {
-        FactFormat::Json => {
+        ListFormat::Json => {
             for line in lines {
                 serde_json::to_writer(&mut *out, &line)?;
                 writeln!(out)?;
             }
         }
-        FactFormat::Table => {
+        ListFormat::Table => {
             let mut table = Table::new();
             table
                 .load_style(presets::UTF8_HORIZONTAL_ONLY)

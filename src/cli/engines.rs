@@ -1,15 +1,15 @@
 //! `avscope engines`: whose engine works inside whose product, with both seats.
 
 use std::io::Write;
-use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{ArgGroup, Args};
 use comfy_table::{ContentArrangement, Table, presets};
 use serde::Serialize;
 
-use super::detectability::{Company, FactFormat, company};
-use super::rules::ruleset;
+use super::detectability::{Company, company};
+use super::rules::ListFormat;
+use super::rules_from::RulesFrom;
 use super::{EXIT_OK, UsageError};
 use crate::attribute::{EngineRelation, Ruleset, Vendor};
 use crate::model::{Confidence, CountryCode};
@@ -36,16 +36,12 @@ pub struct EnginesArgs {
     pub licensee: Option<String>,
 
     /// A table for people, or one JSON object a line.
-    #[arg(long, value_enum, default_value_t = FactFormat::Table)]
-    pub format: FactFormat,
+    #[arg(long, value_enum, default_value_t = ListFormat::Table)]
+    pub format: ListFormat,
 
-    /// Folder of rule files that add to the built-in rules or replace those of the same vendor.
-    #[arg(long, value_name = "DIR")]
-    pub rules: Option<PathBuf>,
-
-    /// Configuration file that may name that folder; found as `replay` finds it where not given.
-    #[arg(long, value_name = "FILE")]
-    pub config: Option<PathBuf>,
+    /// Where rules beside the built-in ones come from.
+    #[command(flatten)]
+    pub from: RulesFrom,
 }
 
 /// A product with somebody's engine in it.
@@ -76,7 +72,7 @@ struct Licensee {
 
 /// Runs the command.
 pub fn run(args: &EnginesArgs, out: &mut dyn Write) -> anyhow::Result<ExitCode> {
-    let rules = ruleset(args.rules.as_deref(), args.config.as_deref())?;
+    let rules = args.from.ruleset()?;
     for id in [&args.vendor, &args.licensor, &args.licensee]
         .into_iter()
         .flatten()
@@ -98,13 +94,13 @@ pub fn run(args: &EnginesArgs, out: &mut dyn Write) -> anyhow::Result<ExitCode> 
     };
     let lines = licences(&rules).filter(wanted);
     match args.format {
-        FactFormat::Json => {
+        ListFormat::Json => {
             for line in lines {
                 serde_json::to_writer(&mut *out, &line)?;
                 writeln!(out)?;
             }
         }
-        FactFormat::Table => {
+        ListFormat::Table => {
             let mut table = Table::new();
             table
                 .load_style(presets::UTF8_HORIZONTAL_ONLY)

@@ -352,7 +352,8 @@ fn rule_words(rule: &Rule, pattern: &str) -> RuleWords {
     }
 }
 
-fn seen(fact: &Detectability) -> Seen {
+/// What a fact says of what can be seen, in words.
+pub(super) fn seen(fact: &Detectability) -> Seen {
     Seen {
         of: fact.product.clone().or_else(|| fact.engine.clone()),
         visibility: fact.visibility,

@@ -26,6 +26,7 @@ mod explanation;
 mod keylog;
 mod knowledge;
 mod progress;
+mod rules_from;
 
 use std::io::Write;
 use std::process::ExitCode;

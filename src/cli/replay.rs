@@ -10,7 +10,7 @@ use anyhow::Context as _;
 use clap::{Args, ValueEnum};
 
 use super::capture_args::{
-    CaptureArgs, LedgerSink, RedactArgs, lossy, refuse_to_overwrite, report_inputs,
+    CaptureArgs, LedgerSink, RedactArgs, issued_canaries, lossy, refuse_to_overwrite, report_inputs,
 };
 use super::policies::policies;
 use super::{EXIT_ERROR, EXIT_FOUND, EXIT_INPUT_INCOMPLETE, EXIT_OK, UsageError};
@@ -23,7 +23,7 @@ use crate::geo::{Countries, OperatorTable};
 use crate::pipeline::conservation;
 use crate::policy::{Organisation, Policies, PolicyError, Record};
 use crate::report::{self, Findings, News, Reading, Style, Summary};
-use crate::store::{AlertWriter, EventWriter, load_canaries, load_state, save_state};
+use crate::store::{AlertWriter, EventWriter, load_state, save_state};
 
 /// Read captures and report who talks to which security vendor.
 #[derive(Debug, Args)]
@@ -257,10 +257,8 @@ fn alert_settings(
     configuration: &Configuration,
     rules: &Ruleset,
 ) -> anyhow::Result<AlertSettings> {
-    let canaries = args.canaries.as_deref();
-    let canaries = canaries.or(configuration.canary.file.path());
     Ok(AlertSettings {
-        canaries: canaries.map(load_canaries).transpose()?.unwrap_or_default(),
+        canaries: issued_canaries(args.canaries.as_deref(), configuration)?,
         ..configuration.alert_settings(rules)?
     })
 }

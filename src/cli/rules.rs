@@ -12,7 +12,7 @@ use anyhow::Context as _;
 use clap::{Args, Subcommand, ValueEnum};
 use comfy_table::{ContentArrangement, Table, presets};
 
-use super::capture_args::load;
+use super::rules_from::RulesFrom;
 use crate::attribute::check::{Report, check_files, test_files};
 use crate::attribute::{
     Engine, PatternKind, Rule, RuleFiles, Ruleset, SourceFile, ValidityDate, VendorId,
@@ -56,12 +56,9 @@ pub enum RulesCommand {
         /// A table for people, or one JSON object a line.
         #[arg(long, value_enum, default_value_t = ListFormat::Table)]
         format: ListFormat,
-        /// Folder of rule files that add to the built-in rules or replace those of the same vendor.
-        #[arg(long, value_name = "DIR")]
-        rules: Option<PathBuf>,
-        /// Configuration file that may name that folder; found as `replay` finds it where not given.
-        #[arg(long, value_name = "FILE")]
-        config: Option<PathBuf>,
+        /// Where rules beside the built-in ones come from.
+        #[command(flatten)]
+        from: RulesFrom,
     },
     /// Run the samples of all rules, and list rules that no independent sample proves.
     #[command(
@@ -70,12 +67,9 @@ pub enum RulesCommand {
         Unproven rules alone do not fail."
     )]
     Test {
-        /// Folder of rule files that add to the built-in rules or replace those of the same vendor.
-        #[arg(long, value_name = "DIR")]
-        rules: Option<PathBuf>,
-        /// Configuration file that may name that folder; found as `replay` finds it where not given.
-        #[arg(long, value_name = "FILE")]
-        config: Option<PathBuf>,
+        /// Where rules beside the built-in ones come from.
+        #[command(flatten)]
+        from: RulesFrom,
     },
     /// Write the rules for Suricata, Zeek, MISP, resolvers, or as a table.
     Export(export::ExportArgs),
@@ -113,21 +107,18 @@ pub fn run(args: &RulesArgs, out: &mut dyn Write) -> anyhow::Result<ExitCode> {
         RulesCommand::List {
             vendor,
             format,
-            rules,
-            config,
-        } => {
-            let ruleset = ruleset(rules.as_deref(), config.as_deref())?;
-            list(&ruleset, vendor.as_deref(), *format, out)
-        }
-        RulesCommand::Test { rules, config } => {
-            let files = match folder(rules.as_deref(), config.as_deref())? {
-                Some(folder) => RuleFiles::builtin_with_folder(&folder)?,
+            from,
+        } => list(&from.ruleset()?, vendor.as_deref(), *format, out),
+        RulesCommand::Test { from } => {
+            let folder = from.folder()?;
+            let files = match &folder {
+                Some(folder) => RuleFiles::builtin_with_folder(folder)?,
                 None => RuleFiles::builtin()?,
             };
             let report = test_files(&files)?;
             write_report(&report, &files.digest(), out)?;
-            let own = match folder(rules.as_deref(), config.as_deref())? {
-                Some(folder) => Policies::read_folder(&folder)?,
+            let own = match &folder {
+                Some(folder) => Policies::read_folder(folder)?,
                 None => Vec::new(),
             };
             if report.duplicates.is_empty() && report.contradicting.is_empty() {
@@ -142,21 +133,6 @@ pub fn run(args: &RulesArgs, out: &mut dyn Write) -> anyhow::Result<ExitCode> {
             })
         }
     }
-}
-
-/// The folder of the user's own rules: the one named, else that of the configuration.
-fn folder(named: Option<&Path>, config: Option<&Path>) -> anyhow::Result<Option<PathBuf>> {
-    let configuration = load(config)?;
-    let folder = named.or(configuration.rules.dir.path());
-    Ok(folder.map(Path::to_owned))
-}
-
-/// The built-in rules, with those of a folder where one is named.
-pub(super) fn ruleset(named: Option<&Path>, config: Option<&Path>) -> anyhow::Result<Ruleset> {
-    Ok(match folder(named, config)? {
-        Some(folder) => Ruleset::with_directory(&folder)?,
-        None => Ruleset::builtin()?,
-    })
 }
 
 fn check(paths: &[PathBuf], out: &mut dyn Write) -> anyhow::Result<ExitCode> {

@@ -1,6 +1,7 @@
 //! Alerts, suggestions and silent hosts as metrics.
 
-use crate::alert::{AlertKind, Severity, SuggestionReason};
+use crate::alert::{AlertKind, SuggestionReason};
+use crate::model::Severity;
 use crate::report::News;
 
 /// Gives every sample to `add`: name, labels, number to add.

@@ -26,5 +26,5 @@ pub use time::{Tick, Timestamp};
 pub use tls_version::tls_version_word;
 pub use words::{
     AttemptOutcome, Confidence, Contact, CountryCode, DnsOutcome, EvidenceKind, NotACountryCode,
-    Purpose, SourceClass, UnknownWord, Verdict,
+    Purpose, Severity, SourceClass, UnknownWord, Verdict,
 };

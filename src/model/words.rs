@@ -190,6 +190,20 @@ closed_set! {
     }
 }
 
+closed_set! {
+    /// How grave a finding is, or how urgent it is to look at an alert; mildest first.
+    pub enum Severity {
+        /// For the record.
+        Info = "info",
+        /// When there is time.
+        Low = "low",
+        /// Soon.
+        Medium = "medium",
+        /// Now.
+        High = "high",
+    }
+}
+
 /// A country as ISO 3166-1 alpha-2, upper case.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct CountryCode([u8; 2]);

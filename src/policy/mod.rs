@@ -24,7 +24,6 @@ pub use record::{Deadline, Identified, Record, RecordError, Recorded, deadlines}
 pub use registry::{FOLDER as POLICY_FOLDER, Policies, PolicyError};
 pub use words::{
     Basis, ClockStart, DayKind, Embedded, FactAbout, Outcome, PolicyKind, ReadStatus, Reason, Role,
-    Severity,
 };
 
 /// Stands beside every finding.

@@ -10,11 +10,9 @@ use toml::Spanned;
 use toml::value::Datetime;
 
 use super::exemption::{Exemption, ExemptionTable};
-use super::words::{
-    ClockStart, DayKind, Embedded, FactAbout, PolicyKind, ReadStatus, Role, Severity,
-};
+use super::words::{ClockStart, DayKind, Embedded, FactAbout, PolicyKind, ReadStatus, Role};
 use crate::attribute::{Place, RulesError, Validity, ValidityDate, is_identifier, rule_date};
-use crate::model::{CountryCode, Purpose};
+use crate::model::{CountryCode, Purpose, Severity};
 
 /// The only version of the format so far; the key `format` of every file says it.
 const FORMAT: u32 = 1;

@@ -12,8 +12,9 @@ use serde::{Deserialize, Serialize};
 
 use super::calendar::{CalendarError, Holidays, parse_day};
 use super::policy_file::Policy;
-use super::words::{ClockStart, Outcome, Severity};
+use super::words::{ClockStart, Outcome};
 use crate::attribute::ValidityDate;
+use crate::model::Severity;
 
 /// Version of the file's fields and their meaning.
 const VERSION: u32 = 1;

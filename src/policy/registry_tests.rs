@@ -3,9 +3,9 @@
 use std::collections::BTreeSet;
 
 use super::*;
-use crate::model::Purpose;
+use crate::model::{Purpose, Severity};
 use crate::policy::{
-    ClockStart, DayKind, Embedded, FactAbout, PolicyKind, ReadStatus, Reason, Role, Severity,
+    ClockStart, DayKind, Embedded, FactAbout, PolicyKind, ReadStatus, Reason, Role,
 };
 
 fn text(lines: &str) -> String {

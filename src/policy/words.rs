@@ -77,20 +77,6 @@ closed_set! {
 }
 
 closed_set! {
-    /// How grave a finding is, mildest first.
-    pub enum Severity {
-        /// To be known.
-        Info = "info",
-        /// To be looked at some day.
-        Low = "low",
-        /// To be looked at soon.
-        Medium = "medium",
-        /// To be looked at now.
-        High = "high",
-    }
-}
-
-closed_set! {
     /// How far the source of a fact was read, least first.
     pub enum ReadStatus {
         /// Not found: from memory. Such a fact never raises a severity above `info`.

@@ -7,11 +7,13 @@ use serde::Serialize;
 
 use super::{EngineView, ExposureView, SightingView};
 use crate::attribute::{Ruleset, ValidityDate};
-use crate::model::{Confidence, Contact, CountryCode, EvidenceKind, Purpose, SourceClass, Verdict};
+use crate::model::{
+    Confidence, Contact, CountryCode, EvidenceKind, Purpose, Severity, SourceClass, Verdict,
+};
 use crate::policy::{
     Basis, Clock, ClockStart, DayKind, EngineInside, Indication, Judgement, Organisation, Outcome,
-    Policies, Policy, PolicyKind, PurposeSeen, ReadStatus, Reason, Record, Recorded, Role,
-    Severity, judge, parse_day,
+    Policies, Policy, PolicyKind, PurposeSeen, ReadStatus, Reason, Record, Recorded, Role, judge,
+    parse_day,
 };
 
 /// What all policies in force say about all exposures.

@@ -6,14 +6,14 @@ use std::sync::OnceLock;
 
 use assert_cmd::Command;
 use avscope::aggregate::VerdictReason;
-use avscope::alert::{AlertKind, CanaryStanding, Severity, SuggestionReason};
+use avscope::alert::{AlertKind, CanaryStanding, SuggestionReason};
 use avscope::attribute::EngineRelation;
 use avscope::capture::DamageKind;
 use avscope::decode::{NotIp, TunnelKind, Undecodable};
 use avscope::flow::FlowEndReason;
 use avscope::model::{
     AttemptOutcome, Confidence, Contact, Coverage, EvidenceKind, HostFactKind, HostRole, Locality,
-    Purpose, TenancyCause, Verdict,
+    Purpose, Severity, TenancyCause, Verdict,
 };
 use avscope::policy::{Basis, ClockStart, DayKind, Outcome, PolicyKind, ReadStatus, Reason, Role};
 use serde_json::{Value, json};

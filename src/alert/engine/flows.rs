@@ -6,10 +6,9 @@ use std::sync::Arc;
 use super::{AlertEngine, Draft, best, evidence_of, site};
 use crate::aggregate::{FlowReported, Host, Ledger};
 use crate::alert::AlertKind;
-use crate::alert::Severity;
 use crate::alert::uploads::{Exceeded, exceeded};
 use crate::attribute::RuleId;
-use crate::model::{Confidence, Locality, Timestamp, rfc3339};
+use crate::model::{Confidence, Locality, Severity, Timestamp, rfc3339};
 
 impl AlertEngine {
     /// What a flow carried, and where to.

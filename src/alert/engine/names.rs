@@ -1,7 +1,5 @@
 //! Names that no rule knows → whose they may be.
 
-use std::sync::Arc;
-
 use super::AlertEngine;
 use crate::aggregate::{EventRun, Ledger, MessageObserved, TlsSeen};
 use crate::alert::organisations::organisation;
@@ -22,7 +20,7 @@ impl AlertEngine {
         };
         let organisation =
             organisation.and_then(|name| Some((*self.organisations.get(name.as_str())?, name)));
-        let rules = Arc::clone(&self.rules);
+        let rules = &self.rules;
         for fact in run.facts(observed.facts) {
             let is_name = matches!(
                 fact.kind,
@@ -46,7 +44,7 @@ impl AlertEngine {
                 }
                 (None, None) => continue,
             };
-            if is_known(&rules, name) {
+            if is_known(rules, name) {
                 continue;
             }
             let uncovered = UncoveredName {
@@ -82,7 +80,7 @@ impl AlertEngine {
             value: printable(name).into_owned(),
             kind: named.kind,
         };
-        let rules = Arc::clone(&self.rules);
+        let rules = &self.rules;
         let rule = rules.rule(network.rule);
         let vendor = rules.vendor(rule.vendor).id.as_str();
         self.suggestions

@@ -10,8 +10,8 @@ use anyhow::Context as _;
 use clap::Args;
 
 use super::export::write_whole;
-use super::folder;
 use crate::attribute::{RuleFiles, ValidityDate};
+use crate::cli::rules_from::RulesFrom;
 use crate::exchange::bundle::{self, BUNDLE_BYTES_MAX};
 use crate::exchange::installed::{Installed, Outcome};
 use crate::exchange::keys::{PublicKey, SecretKey};
@@ -46,13 +46,9 @@ pub struct BundleArgs {
     #[arg(long, value_name = "N")]
     pub bundle_version: Option<u64>,
 
-    /// Folder of rule files that add to the built-in rules or replace those of the same vendor.
-    #[arg(long, value_name = "DIR")]
-    pub rules: Option<PathBuf>,
-
-    /// Configuration file that may name that folder; found as `replay` finds it where not given.
-    #[arg(long, value_name = "FILE")]
-    pub config: Option<PathBuf>,
+    /// Where rules beside the built-in ones come from.
+    #[command(flatten)]
+    pub from: RulesFrom,
 }
 
 /// Install a bundle, or go back to the one before.
@@ -133,7 +129,7 @@ fn create(path: &Path, mode: u32, text: &str) -> anyhow::Result<()> {
 /// Runs `avscope rules bundle`.
 pub fn bundle(args: &BundleArgs, out: &mut dyn Write) -> anyhow::Result<ExitCode> {
     let key = secret_key(&args.key)?;
-    let own = folder(args.rules.as_deref(), args.config.as_deref())?;
+    let own = args.from.folder()?;
     let files = files(own.as_deref())?;
     let version = args.bundle_version.unwrap_or_else(now);
     let bytes = bundle::write(&files, version, &key)?;

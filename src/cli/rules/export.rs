@@ -9,8 +9,9 @@ use std::process::ExitCode;
 use anyhow::Context as _;
 use clap::{Args, ValueEnum};
 
-use super::{folder, vendor_number};
+use super::vendor_number;
 use crate::attribute::{Ruleset, ValidityDate};
+use crate::cli::rules_from::RulesFrom;
 use crate::exchange::{LeftOut, Selection, csv, hosts, misp, rpz, suricata, zeek};
 use crate::model::Confidence;
 
@@ -63,13 +64,9 @@ pub struct ExportArgs {
     #[arg(long, value_name = "ADDRESS", default_value = "0.0.0.0")]
     pub hosts_address: IpAddr,
 
-    /// Folder of rule files that add to the built-in rules or replace those of the same vendor.
-    #[arg(long, value_name = "DIR")]
-    pub rules: Option<PathBuf>,
-
-    /// Configuration file that may name that folder; found as `replay` finds it where not given.
-    #[arg(long, value_name = "FILE")]
-    pub config: Option<PathBuf>,
+    /// Where rules beside the built-in ones come from.
+    #[command(flatten)]
+    pub from: RulesFrom,
 }
 
 /// For whom rules are written.
@@ -115,10 +112,7 @@ impl RpzAction {
 
 /// Runs `avscope rules export`.
 pub fn run(args: &ExportArgs, out: &mut dyn Write) -> anyhow::Result<ExitCode> {
-    let rules = match folder(args.rules.as_deref(), args.config.as_deref())? {
-        Some(folder) => Ruleset::with_directory(&folder)?,
-        None => Ruleset::builtin()?,
-    };
+    let rules = args.from.ruleset()?;
     let vendors = args.vendors.iter().map(|id| vendor_number(&rules, id));
     let selection = Selection {
         vendors: vendors.collect::<anyhow::Result<_>>()?,
