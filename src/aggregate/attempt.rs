@@ -78,11 +78,149 @@ pub(super) fn question_outcome(
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::aggregate::{ListRef, ServerSeen};
+    use crate::decode::{IpHeader, IpVersion, Packet, TcpHeader, TunnelPath};
+    use crate::flow::{Counters, Endpoint, FlowEndReason, FlowId, FlowKey, FlowRecord};
+    use crate::model::{Coverage, Locality, Timestamp};
 
     fn mapped(a: u8, b: u8, c: u8, d: u8) -> Address {
         std::net::Ipv4Addr::new(a, b, c, d)
             .to_ipv6_mapped()
             .octets()
+    }
+
+    /// A TCP flow from 10.0.0.1 to `server`: who sent payload, with which flags, and how many packets the server sent.
+    fn flow(
+        server: Address,
+        payload: [bool; 2],
+        flags: [u8; 2],
+        server_packets: u64,
+    ) -> FlowReported {
+        let end = |address, port| Endpoint { address, port };
+        let (initiator, responder) = (end(mapped(10, 0, 0, 1), 50_000), end(server, 443));
+        let packet = Packet {
+            ip: IpHeader {
+                source: initiator.address,
+                destination: responder.address,
+                bytes: 60,
+                protocol: TCP,
+                version: IpVersion::V4,
+                identification: 0,
+            },
+            source_port: initiator.port,
+            destination_port: responder.port,
+            vlan: 0,
+            checksum: 0,
+            tunnel: TunnelPath::NONE,
+            overhead: 0,
+            tcp: TcpHeader {
+                sequence: 0,
+                acknowledgment: 0,
+                flags: TcpFlags(0),
+            },
+            payload_offset: 0,
+            payload_len: 0,
+            payload_wire_len: 0,
+        };
+        let (key, _) = FlowKey::of(&packet, 0);
+        let counters = Counters {
+            bytes: [60, 60],
+            packets: [3, server_packets],
+        };
+        let record = FlowRecord {
+            id: FlowId::of(&key, 0),
+            key,
+            initiator,
+            responder,
+            start: Timestamp::default(),
+            end: Timestamp::default(),
+            first_seq: 0,
+            total: counters,
+            since_last: counters,
+            end_reason: FlowEndReason::IdleTimeout,
+            tcp_flags: flags.map(TcpFlags),
+            payload,
+            midstream: false,
+            closed: false,
+            locality: Locality::Outbound,
+            coverage: Coverage::OtherProtocol,
+            app_protocol: None,
+            encrypted_dns: false,
+        };
+        FlowReported {
+            record,
+            tunnel: TunnelPath::NONE,
+            facts: ListRef::default(),
+            facts_left_out: 0,
+            server: ServerSeen::default(),
+            last: true,
+        }
+    }
+
+    #[test]
+    fn each_way_in_which_a_flow_ends_has_its_word() {
+        use AttemptOutcome::{Diverted, OneWay, Proxied, Reached, Reset, Silent, Unanswered};
+        const SYN: u8 = 2;
+        const ACK: u8 = 16;
+        const RST: u8 = 4;
+        let home = HomeNetworks::default();
+        let (vendor, inside) = (mapped(203, 0, 113, 1), mapped(10, 0, 0, 2));
+        for (server, payload, flags, packets, proxy, outcome) in [
+            (
+                vendor,
+                [true, true],
+                [SYN | ACK, SYN | ACK],
+                3,
+                false,
+                Reached,
+            ),
+            // A server that answers and then breaks off was reached.
+            (vendor, [true, true], [SYN | ACK, RST], 3, false, Reached),
+            (
+                vendor,
+                [true, false],
+                [SYN | ACK, SYN | ACK | RST],
+                2,
+                false,
+                Reset,
+            ),
+            (vendor, [false, false], [SYN, RST], 1, false, Reset),
+            (
+                vendor,
+                [true, false],
+                [SYN | ACK, SYN | ACK],
+                2,
+                false,
+                Silent,
+            ),
+            (vendor, [false, false], [SYN, 0], 0, false, Unanswered),
+            (vendor, [true, false], [SYN | ACK, 0], 0, false, OneWay),
+            // Payload with the SYN (RFC 7413) was acknowledged by nobody.
+            (vendor, [true, false], [SYN, 0], 0, false, Unanswered),
+            (
+                inside,
+                [true, true],
+                [SYN | ACK, SYN | ACK],
+                3,
+                false,
+                Diverted,
+            ),
+            (
+                inside,
+                [true, true],
+                [SYN | ACK, SYN | ACK],
+                3,
+                true,
+                Proxied,
+            ),
+        ] {
+            let reported = flow(server, payload, flags, packets);
+            let found = flow_outcome(&reported, proxy, &home);
+            assert_eq!(found, outcome, "{payload:?} {flags:?} {packets} {proxy}");
+        }
+        let mut through = flow(inside, [true, true], [SYN | ACK, SYN | ACK], 3);
+        through.server.version = 0x0304;
+        assert_eq!(flow_outcome(&through, true, &home), Reached);
     }
 
     #[test]

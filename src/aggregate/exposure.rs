@@ -374,3 +374,48 @@ impl Exposure {
         }
     }
 }
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "a test ends at its first surprise")]
+mod tests {
+    use super::*;
+    use crate::aggregate::FrameRef;
+    use crate::flow::FlowId;
+    use crate::model::EvidenceKind;
+
+    #[test]
+    fn evidence_of_another_kind_finds_room_among_many_names() {
+        let rules = Ruleset::builtin().unwrap();
+        let mut exposures = Exposures::new(10, VerdictLimits::default());
+        let host = (0, [1; 16], 0);
+        let mut sight = |kind, name: &str| {
+            let sighting = Sighting {
+                kind,
+                name: name.as_bytes(),
+                rule: rules.match_name(name.as_bytes()).unwrap(),
+                frame: FrameRef::default(),
+                flow: FlowId(0),
+                key: bytemuck::Zeroable::zeroed(),
+                first_seq: 0,
+                server: [2; 16],
+                ech_offered: false,
+                confidence: Confidence::High,
+                counts: Counts::Contact,
+            };
+            exposures.sighted(host, &sighting, &rules, None);
+        };
+        for number in 0..20 {
+            let name = format!("s{number:02}.upd.kaspersky.com");
+            sight(EvidenceKind::DnsQuery, &name);
+        }
+        sight(EvidenceKind::TlsSni, "s07.upd.kaspersky.com");
+        let (_, exposure) = exposures.iter().next().unwrap();
+        assert_eq!(exposure.samples.len(), LISTED_MAX);
+        let last = exposure.samples.last().unwrap();
+        assert_eq!(last.kind, EvidenceKind::TlsSni);
+        assert_eq!(
+            exposure.unlisted_sightings, 5,
+            "four names and the one that gave way"
+        );
+    }
+}

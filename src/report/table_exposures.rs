@@ -156,7 +156,7 @@ fn indicates(exposure: &ExposureView) -> String {
         Contact::Attempted => {
             let most = exposure.outcomes.iter().max_by_key(|(_, count)| **count);
             let most = most.map(|(outcome, _)| outcome.as_str().replace('_', " "));
-            let most = most.as_deref().unwrap_or("still open");
+            let most = most.as_deref().unwrap_or("no outcome yet");
             format!("{verdict}{why}\nattempted, {sure}\n({most})")
         }
     }

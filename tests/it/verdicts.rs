@@ -37,6 +37,22 @@ fn each_case_comes_to_the_verdict_that_was_written_down() {
 }
 
 #[test]
+fn who_is_asked_for_through_a_proxy_inside_was_not_led_there() {
+    // 192.168.10.41 asks the proxy 192.168.10.5 for update.eset.com in plain HTTP, once.
+    let report = run(&[pcaps().join("names-in-clear.pcap")], &Way::default()).report;
+    let exposures = report["exposures"].as_array().unwrap();
+    let by_proxy = exposures.iter().find(|it| {
+        let evidence = it["evidence"].as_array().unwrap();
+        let names =
+            |fact: &Value| fact["kind"] == "http_host" && fact["server_ip"] == "192.168.10.5";
+        it["host"] == "192.168.10.41" && it["vendor"] == "eset" && evidence.iter().any(names)
+    });
+    let outcomes = &by_proxy.unwrap()["outcomes"];
+    assert_eq!(outcomes["proxied"], 1, "{outcomes}");
+    assert!(outcomes["diverted"].is_null(), "{outcomes}");
+}
+
+#[test]
 fn bytes_and_times_of_purposes_add_up_to_those_of_the_exposure() {
     for capture in ["demo.pcap", "verdicts.pcap", "names-in-clear.pcap"] {
         let report = run(&[pcaps().join(capture)], &Way::default()).report;
